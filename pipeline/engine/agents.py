@@ -1,0 +1,224 @@
+"""An agent's time: what the platform says, with the legs and rings of contacts laid over it.
+
+At each moment an agent is in exactly one state: talk hides hold, hold hides wrap, wrap hides the
+platform's state, and a ring turns ``available`` into ``ringing``. The timeline is kept as a list of
+intervals; a change in order moves its end, any other change rebuilds it and books the difference.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.engine.books import UNSET, Books
+from pipeline.engine.model import (
+    HOLD,
+    OPEN,
+    PLATFORM_STATES,
+    RING,
+    S_AVAILABLE,
+    S_HOLD,
+    S_NONE,
+    S_RINGING,
+    S_TALK,
+    S_WRAP,
+    TALK,
+    WRAP,
+    Segment,
+)
+from schemas.events import event_key
+
+Interval = tuple[int, int, str]
+"""Start (ms), state and team; it ends where the next one starts."""
+
+
+class Agent:
+    """One agent: reports of the platform, segments of contacts, and the timeline made of both."""
+
+    __slots__ = (
+        "base_reason",
+        "base_state",
+        "base_team",
+        "counts",
+        "dirty",
+        "frontier",
+        "id",
+        "intervals",
+        "part",
+        "platform",
+        "reason",
+        "reports",
+        "segments",
+        "team",
+    )
+
+    def __init__(self, agent: str, part: str) -> None:
+        self.id = agent
+        self.part = part
+        self.reports: list[dict[str, Any]] = []
+        self.base_state: int = S_NONE
+        self.base_team: str = ""
+        self.base_reason: str = ""
+        self.segments: dict[Segment, None] = {}
+        self.counts: list[int] = [0, 0, 0, 0]
+        self.intervals: list[Interval] = [(UNSET, S_NONE, "")]
+        self.frontier: int = UNSET
+        self.platform: int = S_NONE
+        self.team: str = ""
+        self.reason: str = ""
+        self.dirty: bool = False
+
+    def state(self) -> int:
+        """The state now, -1 while nobody has said anything of this agent."""
+        return _state(self.counts, self.platform)
+
+    def settle(self, at: int, books: Books) -> None:
+        """Writes a change that took effect at ``at``, not before any earlier change."""
+        if at > self.frontier:
+            self.frontier = at
+        state = _state(self.counts, self.platform)
+        start, old, team = self.intervals[-1]
+        if state == old and team == self.team:
+            return
+        books.move(team, old, self.team, state, at)
+        if start == at:
+            self.intervals.pop()
+            if self.intervals and self.intervals[-1][1:] == (state, self.team):
+                return
+        self.intervals.append((at, state, self.team))
+
+    def report(self, event: dict[str, Any], books: Books) -> bool:
+        """Takes an ``agent.*`` event; False if it is known already."""
+        at: int = event["ts"]
+        reports = self.reports
+        if not reports or at > _ts(reports[-1]):
+            reports.append(event)
+            if at >= self.frontier and not self.dirty:
+                self._hear(event)
+                self.settle(at, books)
+            else:
+                self.dirty = True
+            return True
+        if any(_ts(known) == at and known == event for known in reports):
+            return False
+        insort(reports, event, key=_report_order)
+        self.dirty = True
+        return True
+
+    def _hear(self, event: Mapping[str, Any]) -> None:
+        if event["type"] == "agent.state":
+            self.platform = PLATFORM_STATES[event["state"]]
+            self.reason = event.get("reason", "")
+        team = event.get("team")
+        if team is not None:
+            self.team = team
+
+    def rebuild(self, books: Books) -> None:
+        """Makes the timeline anew from reports and segments and books what differs."""
+        old = self.intervals
+        self.dirty = False
+        self._replay()
+        _rebook(old, self.intervals, books)
+
+    def _replay(self) -> None:
+        base = self.intervals[0][0]
+        self.platform, self.team = self.base_state, self.base_team
+        self.reason = self.base_reason
+        self.counts = [0, 0, 0, 0]
+        self.frontier = base
+        self.intervals = []
+        changes = self._changes(base)
+        for at in sorted(changes):
+            for kind, step in changes[at][0]:
+                self.counts[kind] += step
+            for event in changes[at][1]:
+                self._hear(event)
+            self._note(at)
+
+    def _changes(self, base: int) -> dict[int, tuple[list[tuple[int, int]], list[dict[str, Any]]]]:
+        changes: dict[int, tuple[list[tuple[int, int]], list[dict[str, Any]]]] = {base: ([], [])}
+        for segment in self.segments:
+            start = segment.start if segment.start > base else base
+            if segment.end != OPEN and segment.end <= start:
+                continue
+            changes.setdefault(start, ([], []))[0].append((segment.kind, 1))
+            if segment.end != OPEN:
+                changes.setdefault(segment.end, ([], []))[0].append((segment.kind, -1))
+        for event in self.reports:
+            changes.setdefault(_ts(event), ([], []))[1].append(event)
+        return changes
+
+    def _note(self, at: int) -> None:
+        self.frontier = at
+        state = _state(self.counts, self.platform)
+        if not self.intervals or self.intervals[-1][1:] != (state, self.team):
+            self.intervals.append((at, state, self.team))
+
+    def prune(self, horizon: int) -> None:
+        """Frees what nothing at or after ``horizon`` can change any more."""
+        keep = len(self.intervals) - 1
+        while keep > 0 and self.intervals[keep][0] > horizon:
+            keep -= 1
+        if keep == 0:
+            return
+        del self.intervals[:keep]
+        base = self.intervals[0][0]
+        while self.reports and _ts(self.reports[0]) <= base:
+            self._rebase(self.reports.pop(0))
+        for segment in [s for s in self.segments if s.end != OPEN and s.end <= base]:
+            del self.segments[segment]
+
+    def _rebase(self, event: Mapping[str, Any]) -> None:
+        if event["type"] == "agent.state":
+            self.base_state = PLATFORM_STATES[event["state"]]
+            self.base_reason = event.get("reason", "")
+        team = event.get("team")
+        if team is not None:
+            self.base_team = team
+
+
+def _state(counts: list[int], platform: int) -> int:
+    if counts[TALK]:
+        return S_TALK
+    if counts[HOLD]:
+        return S_HOLD
+    if counts[WRAP]:
+        return S_WRAP
+    if platform == S_AVAILABLE and counts[RING]:
+        return S_RINGING
+    return platform
+
+
+def _ts(event: Mapping[str, Any]) -> int:
+    at: int = event["ts"]
+    return at
+
+
+def _report_order(event: Mapping[str, Any]) -> tuple[int, bool, bytes]:
+    return (_ts(event), event["type"] != "agent.state", event_key(event))
+
+
+def _rebook(old: list[Interval], new: list[Interval], books: Books) -> None:
+    """Takes away the old intervals that are not in the new timeline, and adds those that are new.
+
+    What both timelines share at their beginning and at their end is left as it is.
+    """
+    head = 0
+    while head < len(old) and head < len(new) and old[head] == new[head]:
+        head += 1
+    if head == len(old) and head == len(new):
+        return
+    head = max(0, head - 1)
+    tail = 0
+    while tail < min(len(old), len(new)) - head and old[-1 - tail] == new[-1 - tail]:
+        tail += 1
+    _book(old, head, len(old) - tail, books, -1)
+    _book(new, head, len(new) - tail, books, 1)
+
+
+def _book(timeline: list[Interval], first: int, last: int, books: Books, sign: int) -> None:
+    for i in range(first, last):
+        start, state, team = timeline[i]
+        end = timeline[i + 1][0] if i + 1 < len(timeline) else OPEN
+        books.occupy(team, state, start, end, sign)

@@ -1,0 +1,212 @@
+"""The books of a site: every cell, and the edge between what is closed and what is open.
+
+``edge`` is the site's time rounded up to a pane. The open pane is ``[edge - pane, edge)``; a moment
+equal to the edge belongs to the pane after it, which no window holds yet. Everything that may be
+later than an event's own place is an edit of a closed pane.
+"""
+
+from __future__ import annotations
+
+from pipeline.engine.calendar import SiteCalendar
+from pipeline.engine.cells import LONGEST_MS, STATES, QueueCell, TeamCell
+from pipeline.engine.counters import WIDTH
+from pipeline.engine.model import S_OFFLINE
+
+UNSET = -(1 << 62)
+# A silence longer than this is stepped over in one go: nobody looks at its panes one by one.
+LONG_SILENCE_PANES = 60_480
+
+
+class Books:
+    """Adds amounts to panes, closes panes as time goes on, and remembers what was touched."""
+
+    def __init__(self, pane: int, zone: str) -> None:
+        self.pane = pane
+        self.calendar = SiteCalendar(zone)
+        self.edge: int = UNSET
+        self.day: int = UNSET
+        self.days: dict[int, None] = {}
+        self.cells: dict[tuple[str, str], QueueCell] = {}
+        self.teams: dict[str, TeamCell] = {}
+        self.active: list[QueueCell] = []
+        self.later: list[QueueCell] = []
+        self.silent: bool = False
+        self.touched: list[QueueCell] = []
+        self.edited: dict[int, None] = {}
+        self.edited_rows: dict[tuple[int, str, str], None] = {}
+        self.edited_teams: dict[tuple[int, str], None] = {}
+
+    def cell(self, queue: str, channel: str) -> QueueCell:
+        """The cell of a queue and channel, opened at its first use."""
+        key = (queue, channel)
+        cell = self.cells.get(key)
+        if cell is None:
+            cell = self.cells[key] = QueueCell(queue, channel)
+            cell.before = {day: [0] * cell.width for day in self.days}
+        return cell
+
+    def team(self, team: str) -> TeamCell:
+        """The cell of a team, opened at its first use."""
+        cell = self.teams.get(team)
+        if cell is None:
+            cell = self.teams[team] = TeamCell(team)
+            cell.before = {day: [0] * cell.width for day in self.days}
+        return cell
+
+    def add(self, cell: QueueCell, moment: int, counter: int, amount: int) -> None:
+        """Adds to a counter at a moment that is not after the site's time."""
+        if self.silent:
+            return
+        if moment >= self.edge:
+            self._future(cell)[counter] += amount
+        elif moment >= self.edge - self.pane:
+            if cell.open is None:
+                cell.open = [0] * WIDTH
+                self.active.append(cell)
+            cell.open[counter] += amount
+        else:
+            start = moment - moment % self.pane
+            cell.edit(start, counter, amount, self.edge)
+            self.edited[start] = None
+            self.edited_rows[(start, cell.queue, cell.channel)] = None
+        if not cell.touched:
+            self.touch(cell)
+
+    def touch(self, cell: QueueCell) -> None:
+        """Marks a cell as changed since the board was last told."""
+        if not cell.touched:
+            cell.touched = True
+            self.touched.append(cell)
+
+    def _future(self, cell: QueueCell) -> list[int]:
+        if cell.future is None:
+            cell.future = [0] * WIDTH
+            self.later.append(cell)
+        return cell.future
+
+    def occupy(self, team: str, state: int, start: int, end: int, sign: int) -> None:
+        """Adds (or with ``sign`` -1 takes away) an agent's time in a state.
+
+        ``end`` -1 means up to now and still going on.
+        """
+        if self.silent or state < 0:
+            return
+        cell = self.team(team)
+        cell.touched = True
+        if end < 0:
+            cell.count[state] += sign
+        if state == S_OFFLINE:
+            return
+        stop = self.edge if end < 0 else end
+        open_start = self.edge - self.pane
+        if stop > open_start:
+            first = start if start > open_start else open_start
+            cell.open[state] += sign * (stop - first)
+        if start < open_start:
+            self._occupy_closed(cell, state, start, min(stop, open_start), sign)
+
+    def _occupy_closed(self, cell: TeamCell, state: int, start: int, stop: int, sign: int) -> None:
+        pane = start - start % self.pane
+        while pane < stop:
+            inside = min(stop, pane + self.pane) - max(start, pane)
+            cell.edit(pane, state, sign * inside, self.edge)
+            self.edited[pane] = None
+            self.edited_teams[(pane, cell.team)] = None
+            pane += self.pane
+
+    def move(self, team: str, state: int, new_team: str, new_state: int, at: int) -> None:
+        """An agent changes state or team at ``at`` and stays there."""
+        self.occupy(team, state, at, -1, -1)
+        self.occupy(new_team, new_state, at, -1, 1)
+
+    def begin(self, at: int) -> None:
+        """Sets the edge at the site's first moment."""
+        self.edge = -(-at // self.pane) * self.pane
+        self.day = self.calendar.day_start(at)
+        self.days = {self.day: None}
+
+    def roll_day(self, at: int) -> None:
+        """Starts a new ``today`` when the site's calendar date has changed."""
+        day = self.calendar.day_start(at)
+        if day == self.day:
+            return
+        # Where clocks go back over midnight, the earlier date returns for a while.
+        if day not in self.days:
+            self.days = {self.day: None, day: None}
+            for cell in self.all_cells():
+                if day not in cell.before:
+                    cell.begin_day(day, self.day)
+        self.day = day
+
+    def all_cells(self) -> list[QueueCell | TeamCell]:
+        """Every cell, queues first."""
+        cells: list[QueueCell | TeamCell] = list(self.cells.values())
+        cells.extend(self.teams.values())
+        return cells
+
+    def step(self, note: bool) -> None:
+        """Closes the open pane; ``note`` remembers it for the rows and the checkpoint."""
+        start = self.edge - self.pane
+        for cell in self.active:
+            if cell.open is not None:
+                cell.fold(start, cell.open)
+                cell.open = None
+                if note:
+                    self.edited_rows[(start, cell.queue, cell.channel)] = None
+        for team in self.teams.values():
+            self._fold_team(team, start, note)
+        for any_cell in self.all_cells():
+            if any_cell.panes:
+                any_cell.leave(self.edge)
+        if note:
+            self.edited[start] = None
+        self.edge += self.pane
+        self._open_later()
+
+    def _fold_team(self, team: TeamCell, start: int, note: bool) -> None:
+        if any(team.open):
+            team.fold(start, team.open)
+            if note:
+                self.edited_teams[(start, team.team)] = None
+        team.open = [team.count[i] * self.pane for i in range(STATES)]
+
+    def _open_later(self) -> None:
+        self.active = self.later
+        self.later = []
+        for cell in self.active:
+            cell.open = cell.future
+            cell.future = None
+
+    def leap(self, target: int) -> None:
+        """Steps over a long silence: only the last hour's panes are laid out one by one."""
+        self.step(note=True)
+        self.step(note=True)
+        start = self.edge - self.pane
+        panes = (target - LONGEST_MS - self.edge) // self.pane
+        for team in self.teams.values():
+            self._leap_team(team, start, panes)
+        for cell in self.all_cells():
+            cell.sums = [[0] * cell.width for _ in cell.sums]
+        self.edge += panes * self.pane
+
+    def _leap_team(self, team: TeamCell, start: int, panes: int) -> None:
+        day = self.calendar.day_start(start + (panes + LONGEST_MS // self.pane) * self.pane)
+        skipped = panes * self.pane
+        for i in range(STATES):
+            team.total[i] += team.count[i] * skipped
+        if start <= day <= start + skipped:
+            before = team.total.copy()
+            for i in range(STATES):
+                before[i] -= team.count[i] * (start + skipped - day)
+            team.before[day] = before
+
+    def forget_panes(self, horizon: int) -> list[int]:
+        """Drops panes that no window holds and no story can change; returns their starts."""
+        limit = min(horizon, self.edge - LONGEST_MS - self.pane)
+        dropped: dict[int, None] = {}
+        for cell in self.all_cells():
+            old = [start for start in cell.panes if start < limit]
+            for start in old:
+                del cell.panes[start]
+                dropped[start] = None
+        return list(dropped)

@@ -1,0 +1,276 @@
+"""The state of a site in parts, for checkpoints and snapshots.
+
+Stories are kept as their events and told again on restore; what they have counted lies in the
+cells. So a restored site has the same integers by construction, and a part holds only facts.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from pipeline.engine.books import Books
+from pipeline.engine.cells import Cell
+from pipeline.engine.model import OPEN, Segment
+from schemas.settings import parse_site
+
+if TYPE_CHECKING:
+    from pipeline.engine.agents import Agent
+    from pipeline.engine.site import Site
+    from pipeline.engine.story import Story
+
+VERSION = 1
+Json = dict[str, Any]
+
+
+def dirty(site: Site) -> dict[str, bytes | None]:
+    """Parts that changed since the last call; None for those that are gone."""
+    parts: dict[str, bytes | None] = {}
+    wanted = site.ledger.dirty_parts
+    books = site.ledger.books
+    stories = _stories_by_part(site, wanted)
+    for name in wanted:
+        if name.startswith("story:"):
+            parts[name] = _stories(stories[name]) if name in stories else None
+    parts.update(_agents(site, wanted))
+    for start in books.edited:
+        parts[f"pane:{start}"] = _pane(books, start)
+    for name in site.dropped_parts:
+        parts[name] = None
+    parts.update(_core(site))
+    site.ledger.dirty_parts, site.dropped_parts, books.edited = {}, {}, {}
+    return parts
+
+
+def everything(site: Site) -> dict[str, bytes]:
+    """All parts; what counts as changed since the last checkpoint stays as it is."""
+    parts = _core(site)
+    for name, stories in _stories_by_part(site, None).items():
+        parts[name] = _stories(stories)
+    parts.update(_agents(site, None))
+    books = site.ledger.books
+    for start in sorted({start for cell in books.all_cells() for start in cell.panes}):
+        parts[f"pane:{start}"] = _pane(books, start)
+    return parts
+
+
+def restore(parts: Mapping[str, bytes], rows: bool) -> Site:
+    """The site that was saved; raises `ValueError` if parts are missing or of another version."""
+    from pipeline.engine.site import Site
+
+    if "meta" not in parts:
+        raise ValueError("no part 'meta' in the saved state")
+    meta = _unpack(parts["meta"])
+    if meta["version"] != VERSION:
+        raise ValueError(f"saved state of version {meta['version']}, this is {VERSION}")
+    history = [(since, parse_site(found, "saved state")) for since, found in meta["settings"]]
+    site = Site(history[0][1], rows=rows)
+    site.ledger.history = history
+    _restore_meta(site, meta)
+    _restore_cells(site, parts)
+    site.ledger.books.silent = True
+    _restore_agents(site, parts)
+    _restore_stories(site, parts)
+    for agent in site.ledger.agents.values():
+        agent.rebuild(site.ledger.books)
+    _restore_notes(site, meta)
+    return site
+
+
+# --- the core: meta, cells ----------------------------------------------------------------------
+
+
+def _core(site: Site) -> dict[str, bytes]:
+    books = site.ledger.books
+    queues = [[c.queue, c.channel, _cell(c), c.open, c.future] for c in books.cells.values()]
+    teams = [[t.team, _cell(t), t.open, t.count] for t in books.teams.values()]
+    parts = {"meta": _pack(_meta(site)), "teams": _pack(teams)}
+    for i in range(0, max(1, len(queues)), 500):
+        parts[f"queues:{i // 500}"] = _pack(queues[i : i + 500])
+    return parts
+
+
+def _meta(site: Site) -> Json:
+    books = site.ledger.books
+    return {
+        "version": VERSION,
+        "settings": [[since, found.dump()] for since, found in site.ledger.history],
+        "at": site.at,
+        "epoch": site.epoch,
+        "offset": site.offset,
+        "journal": site.journal,
+        "late": site.late,
+        "inconsistent": site.inconsistent,
+        "dead_lettered": site.dead_lettered,
+        "sources": site.sources,
+        "raw_seen": [[p, seen] for p, seen in site.raw_seen.items()],
+        "settled_once": site.settled_once,
+        "next_sweep": site.next_sweep,
+        "edge": books.edge,
+        "day": books.day,
+        "days": list(books.days),
+        "stuck_due": site.ledger.stuck_due,
+        "missed_due": site.ledger.missed_due,
+    }
+
+
+def _restore_meta(site: Site, meta: Json) -> None:
+    site.at = site.ledger.at = meta["at"]
+    site.epoch, site.offset, site.journal = meta["epoch"], meta["offset"], meta["journal"]
+    site.late, site.inconsistent = meta["late"], meta["inconsistent"]
+    site.dead_lettered = meta["dead_lettered"]
+    site.sources = meta["sources"]
+    site.raw_seen = dict(meta["raw_seen"])
+    site.settled_once = meta["settled_once"]
+    site.next_sweep = meta["next_sweep"]
+    books = site.ledger.books
+    books.edge, books.day = meta["edge"], meta["day"]
+    books.days = dict.fromkeys(meta["days"])
+
+
+def _restore_notes(site: Site, meta: Json) -> None:
+    """Whatever telling the stories again has noted was noted before they were saved."""
+    ledger = site.ledger
+    ledger.books.silent = False
+    ledger.dirty_agents = {}
+    ledger.dirty_parts = {}
+    ledger.forget_changes()
+    ledger.stuck_due, ledger.missed_due = meta["stuck_due"], meta["missed_due"]
+    site.new_settings = False
+
+
+def _cell(cell: Cell) -> list[Any]:
+    return [cell.total, [[day, before] for day, before in cell.before.items()]]
+
+
+def _restore_cell(cell: Cell, saved: list[Any]) -> None:
+    cell.total = saved[0]
+    cell.before = dict(saved[1])
+
+
+def _restore_cells(site: Site, parts: Mapping[str, bytes]) -> None:
+    books = site.ledger.books
+    for name in parts:
+        if name.startswith("queues:"):
+            _restore_queues(books, _unpack(parts[name]))
+    for name, saved, open_pane, count in _unpack(parts["teams"]):
+        team = books.team(name)
+        _restore_cell(team, saved)
+        team.open, team.count = open_pane, count
+    for name in parts:
+        if name.startswith("pane:"):
+            _restore_pane(books, int(name[5:]), _unpack(parts[name]))
+    for cell in books.all_cells():
+        cell.panes = dict(sorted(cell.panes.items()))
+        cell.resum(books.edge, books.pane)
+
+
+def _restore_queues(books: Books, saved: list[Any]) -> None:
+    for queue, channel, cell_saved, open_pane, future in saved:
+        cell = books.cell(queue, channel)
+        _restore_cell(cell, cell_saved)
+        cell.open, cell.future = open_pane, future
+        if open_pane is not None:
+            books.active.append(cell)
+        if future is not None:
+            books.later.append(cell)
+
+
+# --- panes --------------------------------------------------------------------------------------
+
+
+def _pane(books: Books, start: int) -> bytes:
+    queues = [
+        [c.queue, c.channel, c.panes[start]] for c in books.cells.values() if start in c.panes
+    ]
+    teams = [[t.team, t.panes[start]] for t in books.teams.values() if start in t.panes]
+    return _pack([queues, teams])
+
+
+def _restore_pane(books: Books, start: int, saved: list[Any]) -> None:
+    for queue, channel, vector in saved[0]:
+        books.cell(queue, channel).panes[start] = vector
+    for team, vector in saved[1]:
+        books.team(team).panes[start] = vector
+
+
+# --- stories ------------------------------------------------------------------------------------
+
+
+def _stories_by_part(site: Site, wanted: Mapping[str, None] | None) -> dict[str, list[Story]]:
+    found: dict[str, list[Story]] = {}
+    for story in site.stories.values():
+        if wanted is None or story.part in wanted:
+            found.setdefault(story.part, []).append(story)
+    return found
+
+
+def _stories(stories: list[Story]) -> bytes:
+    return _pack([[story.contact, story.events] for story in stories])
+
+
+def _restore_stories(site: Site, parts: Mapping[str, bytes]) -> None:
+    from pipeline.engine.story import Story
+
+    for name in parts:
+        if not name.startswith("story:"):
+            continue
+        for contact, events in _unpack(parts[name]):
+            story = site.stories[contact] = Story(contact, name, events[0]["ts"])
+            story.events = events
+            story.retell(site.ledger)
+    for cell in site.ledger.books.cells.values():
+        for visit in cell.waiting:
+            visit.missed = visit.queued_at + visit.limits.threshold_ms < site.at  # type: ignore[attr-defined]
+
+
+# --- agents -------------------------------------------------------------------------------------
+
+
+def _agents(site: Site, wanted: Mapping[str, None] | None) -> dict[str, bytes]:
+    found: dict[str, list[Json]] = {}
+    for agent in site.ledger.agents.values():
+        if wanted is None or agent.part in wanted:
+            found.setdefault(agent.part, []).append(_agent(agent))
+    return {name: _pack(agents) for name, agents in found.items()}
+
+
+def _agent(agent: Agent) -> Json:
+    return {
+        "id": agent.id,
+        "base": [agent.intervals[0], agent.base_state, agent.base_team, agent.base_reason],
+        "reports": agent.reports,
+        "frozen": [[s.contact, s.kind, s.start, s.end] for s in agent.segments if s.frozen],
+    }
+
+
+def _restore_agents(site: Site, parts: Mapping[str, bytes]) -> None:
+    for name in parts:
+        if not name.startswith("agent:"):
+            continue
+        for saved in _unpack(parts[name]):
+            agent = site.ledger.agent(saved["id"])
+            (start, state, team), agent.base_state, agent.base_team, agent.base_reason = saved[
+                "base"
+            ]
+            agent.intervals = [(start, state, team)]
+            agent.reports = saved["reports"]
+            for contact, kind, begin, end in saved["frozen"]:
+                segment = Segment(agent.id, contact, kind, begin)
+                segment.end, segment.frozen = end, True
+                agent.segments[segment] = None
+            assert all(s.end != OPEN for s in agent.segments)
+
+
+# --- bytes --------------------------------------------------------------------------------------
+
+
+def _pack(value: object) -> bytes:
+    return zlib.compress(orjson.dumps(value), 1)
+
+
+def _unpack(data: bytes) -> Any:
+    return orjson.loads(zlib.decompress(data))

@@ -1,0 +1,286 @@
+"""What the board shows: the object of CONTRACT 7, whole or in the parts that changed.
+
+Windows are the sums of the closed panes plus what is known of the open one. Formula and targets are
+those in force now; they are for display and never touch a counter.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pipeline.engine.cells import WINDOW_MS, QueueCell, TeamCell
+from pipeline.engine.counters import WIDTH
+from pipeline.engine.model import TALK, WRAP, Visit
+from pipeline.engine.trend import trend
+from schemas import kpis
+from schemas.kpis import AGENT_STATES, COUNTERS, TEAM_TIMES, WINDOWS
+from schemas.live import ONLY_PART, part_of
+
+if TYPE_CHECKING:
+    from pipeline.engine.agents import Agent
+    from pipeline.engine.site import Site
+
+Json = dict[str, Any]
+Part = tuple[str, str, Json]
+_ROLLING = range(len(WINDOW_MS))
+
+
+def whole(site: Site) -> Json:
+    """Everything the board shows of a site at its time."""
+    cells = list(site.ledger.books.cells.values())
+    view: Json = {"site": site.site, "at": site.at, "queues": _queues(site, cells)}
+    view["teams"] = _teams(site)
+    view |= _totals(site)
+    view["agents"] = {a.id: _agent(a) for a in site.ledger.agents.values() if a.state() >= 0}
+    view["trend"] = trend(site)
+    return view
+
+
+# --- queues -------------------------------------------------------------------------------------
+
+
+def _queues(site: Site, cells: list[QueueCell]) -> Json:
+    queues: Json = {}
+    for cell in sorted(cells, key=lambda c: (c.queue, c.channel)):
+        queues.setdefault(cell.queue, {})[cell.channel] = _queue_entry(site, cell)
+    return queues
+
+
+def _queue_entry(site: Site, cell: QueueCell) -> Json:
+    limits = site.settings.queue(cell.queue)
+    windows = {
+        name: _queue_window(vector, limits.formula, limits.exclude_short)
+        for name, vector in zip(WINDOWS, queue_vectors(site, cell), strict=True)
+    }
+    return {
+        "now": _now(site, [cell]),
+        "windows": windows,
+        "name": limits.name,
+        "formula": limits.formula,
+        "exclude_short": limits.exclude_short,
+        "threshold_ms": limits.threshold_ms,
+        "targets": limits.targets.given(),
+    }
+
+
+def queue_vectors(site: Site, cell: QueueCell) -> list[list[int]]:
+    """Counters of the six windows, in the order of their names."""
+    books = site.ledger.books
+    known = cell.open
+    vectors = [_plus(cell.sums[i], known) for i in _ROLLING]
+    today = cell.today(books.day)
+    # On the stroke of midnight the open pane still belongs to yesterday.
+    vectors.append(_plus(today, known if books.edge > books.day else None))
+    vectors.append(_plus(_plus(cell.total, known), cell.future))
+    return vectors
+
+
+def _plus(a: list[int], b: list[int] | None) -> list[int]:
+    if b is None:
+        return a
+    return [a[i] + b[i] for i in range(len(a))]
+
+
+def _queue_window(vector: list[int], formula: str, exclude_short: bool) -> Json:
+    window: Json = dict(zip(COUNTERS, vector, strict=True))
+    level = kpis.service_level_parts(window, formula, exclude_short)
+    abandonment, asa = kpis.abandonment_parts(window), kpis.asa_parts(window)
+    aht = kpis.aht_parts(window)
+    window["service_level"] = kpis.ratio(*level)
+    window["abandonment"] = kpis.ratio(*abandonment)
+    window["asa_ms"] = kpis.ratio(*asa)
+    window["aht_ms"] = kpis.ratio(*aht)
+    return window
+
+
+def _now(site: Site, cells: list[QueueCell]) -> Json:
+    waiting = past = served = 0
+    longest: int | None = None
+    for cell in cells:
+        served += cell.in_service
+        waiting += len(cell.waiting)
+        for visit in cell.waiting:
+            assert isinstance(visit, Visit)
+            waited = site.at - visit.queued_at
+            if longest is None or waited > longest:
+                longest = waited
+            if waited > visit.limits.threshold_ms:
+                past += 1
+    return {
+        "waiting": waiting,
+        "longest_wait_ms": longest,
+        "in_service": served,
+        "waiting_past_threshold": past,
+    }
+
+
+# --- teams and agents ---------------------------------------------------------------------------
+
+
+def _teams(site: Site) -> Json:
+    present = _present(site)
+    teams: Json = {}
+    for name in sorted(site.ledger.books.teams):
+        cell = site.ledger.books.teams[name]
+        settings = site.settings.team(name)
+        band = settings.occupancy
+        teams[name] = {
+            "agents": present.get(name, {}),
+            "windows": _team_windows(team_vectors(site, cell)),
+            "name": settings.name or name,
+            "occupancy_target": None if band is None else list(band),
+        }
+    return teams
+
+
+def _present(site: Site) -> dict[str, dict[str, int]]:
+    """Agents by team and state now."""
+    present: dict[str, dict[str, int]] = {}
+    for name, cell in site.ledger.books.teams.items():
+        present[name] = {state: n for state, n in zip(AGENT_STATES, cell.count, strict=True) if n}
+    return present
+
+
+def team_vectors(site: Site, cell: TeamCell) -> list[list[int]]:
+    """State times of the six windows, in the order of their names."""
+    books = site.ledger.books
+    known = cell.known(books.edge, site.at)
+    vectors = [_plus(cell.sums[i], known) for i in _ROLLING]
+    today = cell.today(books.day)
+    vectors.append(_plus(today, known if books.edge > books.day else None))
+    vectors.append(_plus(cell.total, known))
+    return vectors
+
+
+def _team_windows(vectors: list[list[int]]) -> Json:
+    windows: Json = {}
+    for name, vector in zip(WINDOWS, vectors, strict=True):
+        window: Json = dict(zip(TEAM_TIMES, vector, strict=True))
+        window["occupancy"] = kpis.ratio(*kpis.occupancy_parts(window))
+        windows[name] = window
+    return windows
+
+
+def _agent(agent: Agent) -> Json:
+    start, state, team = agent.intervals[-1]
+    entry: Json = {"team": team, "state": AGENT_STATES[state], "since": start}
+    if agent.reason:
+        entry["reason"] = agent.reason
+    contacts = [s.contact for s in agent.segments if s.end < 0 and TALK <= s.kind <= WRAP]
+    if contacts:
+        entry["contacts"] = contacts
+    return entry
+
+
+# --- the whole site -----------------------------------------------------------------------------
+
+
+def _totals(site: Site) -> Json:
+    settings, books = site.settings, site.ledger.books
+    return {
+        "all": {
+            "agents": _all_agents(site),
+            "windows": _team_windows(_sum_teams(site)),
+            "queues": _all_queues(site),
+        },
+        "late": site.late,
+        "inconsistent": site.inconsistent,
+        "dead_lettered": site.dead_lettered,
+        "name": settings.name or site.site,
+        "time_zone": settings.time_zone,
+        "sources": dict(sorted(site.sources.items())),
+        "day_start": books.day,
+        "formula": settings.defaults.formula,
+        "exclude_short": settings.defaults.exclude_short,
+        "threshold_ms": settings.defaults.threshold_ms,
+        "targets": settings.defaults.targets.given(),
+    }
+
+
+def _all_agents(site: Site) -> dict[str, int]:
+    agents: dict[str, int] = {}
+    for states in _present(site).values():
+        for state, n in states.items():
+            agents[state] = agents.get(state, 0) + n
+    return agents
+
+
+def _sum_teams(site: Site) -> list[list[int]]:
+    vectors = [[0] * len(TEAM_TIMES) for _ in WINDOWS]
+    for cell in site.ledger.books.teams.values():
+        found = team_vectors(site, cell)
+        vectors = [_plus(vectors[i], found[i]) for i in range(len(vectors))]
+    return vectors
+
+
+def _all_queues(site: Site) -> Json:
+    vectors = [[0] * WIDTH for _ in WINDOWS]
+    cells = list(site.ledger.books.cells.values())
+    for cell in cells:
+        found = queue_vectors(site, cell)
+        vectors = [_plus(vectors[i], found[i]) for i in range(len(vectors))]
+    defaults = site.settings.defaults
+    windows = {
+        name: _queue_window(vector, defaults.formula, defaults.exclude_short)
+        for name, vector in zip(WINDOWS, vectors, strict=True)
+    }
+    return {"now": _now(site, cells), "windows": windows}
+
+
+# --- changes ------------------------------------------------------------------------------------
+
+
+class Publisher:
+    """Remembers what the board was last told, and finds the parts that changed since."""
+
+    def __init__(self) -> None:
+        self.everything: bool = True
+        self._edge: int = 0
+        self._at: int = 0
+
+    def parts(self, site: Site, full: bool) -> list[Part]:
+        """Parts (kind, part, data) that changed since the last call, or all of them."""
+        books = site.ledger.books
+        if site.at == self._at and not (full or self.everything or books.touched):
+            return []
+        # At a pane's edge every window slides, so that every entry may have changed.
+        slid = books.edge != self._edge
+        everything = full or self.everything or slid
+        found = self._queue_parts(site, everything)
+        found += self._agent_parts(site, full or self.everything)
+        found.append(("teams", ONLY_PART, _teams(site)))
+        found.append(("totals", ONLY_PART, _totals(site)))
+        if everything:
+            found.append(("trend", ONLY_PART, trend(site)))
+        self._edge, self._at, self.everything = books.edge, site.at, False
+        return found
+
+    def _queue_parts(self, site: Site, everything: bool) -> list[Part]:
+        books = site.ledger.books
+        wanted = {part_of(cell.queue) for cell in books.touched}
+        # A wait grows with the clock though nothing happens.
+        wanted |= {part_of(cell.queue) for cell in books.cells.values() if cell.waiting}
+        for cell in books.touched:
+            cell.touched = False
+        books.touched.clear()
+        by_part: dict[str, list[QueueCell]] = {}
+        for cell in books.cells.values():
+            part = part_of(cell.queue)
+            if everything or part in wanted:
+                by_part.setdefault(part, []).append(cell)
+        return [("queues", part, _queues(site, cells)) for part, cells in by_part.items()]
+
+    def _agent_parts(self, site: Site, everything: bool) -> list[Part]:
+        ledger = site.ledger
+        wanted = {part_of(agent) for agent in ledger.live_agents}
+        ledger.live_agents.clear()
+        if not (everything or wanted):
+            return []
+        by_part: dict[str, Json] = {}
+        for agent in ledger.agents.values():
+            part = part_of(agent.id)
+            if everything or part in wanted:
+                entries = by_part.setdefault(part, {})
+                if agent.state() >= 0:
+                    entries[agent.id] = _agent(agent)
+        return [("agents", part, entries) for part, entries in by_part.items()]
