@@ -40,6 +40,10 @@ class Cell:
         _add(self.total, vector, 1)
         for sums in self.sums:
             _add(sums, vector, 1)
+        # On the stroke of midnight the new day may be known before yesterday's last pane closes.
+        for day, before in self.before.items():
+            if start < day:
+                _add(before, vector, 1)
 
     def leave(self, edge: int) -> None:
         """Takes out of each window the pane it held while the site's edge was ``edge``."""
@@ -103,6 +107,12 @@ class QueueCell(Cell):
         self.waiting: dict[object, None] = {}
         self.in_service: int = 0
 
+    def is_empty(self) -> bool:
+        """Whether nothing is counted here: the cell of an event that was taken back, say."""
+        if self.waiting or self.in_service or any(self.total):
+            return False
+        return not any(self.open or ()) and not any(self.future or ())
+
 
 class TeamCell(Cell):
     """State times of one team.
@@ -118,6 +128,10 @@ class TeamCell(Cell):
         self.team = team
         self.count: list[int] = [0] * (STATES + 1)
         self.open: list[int] = [0] * STATES
+
+    def is_empty(self) -> bool:
+        """Whether no agent is or ever was in the team."""
+        return not (any(self.count) or any(self.total) or any(self.open))
 
     def known(self, edge: int, at: int) -> list[int]:
         """What the open pane holds at the site's time ``at``."""

@@ -29,6 +29,8 @@ def trend(site: Site) -> dict[str, Any]:
     total = _empty()
     queues: dict[str, Vectors] = {}
     for cell in books.cells.values():
+        if cell.is_empty():
+            continue
         vectors = _by_minute(cell, start, books.edge - books.pane)
         _add(total, vectors)
         _add(queues.setdefault(cell.queue, _empty()), vectors)

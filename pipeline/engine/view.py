@@ -42,6 +42,8 @@ def whole(site: Site) -> Json:
 def _queues(site: Site, cells: list[QueueCell]) -> Json:
     queues: Json = {}
     for cell in sorted(cells, key=lambda c: (c.queue, c.channel)):
+        if cell.is_empty():
+            continue
         queues.setdefault(cell.queue, {})[cell.channel] = _queue_entry(site, cell)
     return queues
 
@@ -122,6 +124,8 @@ def _teams(site: Site) -> Json:
     teams: Json = {}
     for name in sorted(site.ledger.books.teams):
         cell = site.ledger.books.teams[name]
+        if cell.is_empty():
+            continue
         settings = site.settings.team(name)
         band = settings.occupancy
         teams[name] = {
