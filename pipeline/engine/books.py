@@ -12,7 +12,7 @@ from pipeline.engine.cells import LONGEST_MS, STATES, QueueCell, TeamCell
 from pipeline.engine.counters import WIDTH
 from pipeline.engine.model import S_OFFLINE
 
-UNSET = -(1 << 62)
+UNSET = -(1 << 63)
 # A silence longer than this is stepped over in one go: nobody looks at its panes one by one.
 LONG_SILENCE_PANES = 60_480
 

@@ -25,7 +25,7 @@ from pipeline.engine.model import (
 from schemas.settings import ResolvedQueue, SiteSettings
 
 AGENT_PARTS = 32
-NEVER = 1 << 62
+NEVER = (1 << 63) - 1
 
 
 class Ledger:

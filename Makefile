@@ -1,0 +1,51 @@
+# callboard: `make demo` shows it, `make test` proves it. Both set up what they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+ENGINE := build/native/.built
+
+.PHONY: help demo test check fix bench lock native clean
+help:           ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(READY) $(ENGINE)  ## the embedded stack on a real bank's day, as if it were today
+	$(BIN)/callboard up
+
+test: $(READY) $(ENGINE)  ## lint, types, import rules and all tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+check: $(READY)  ## lint, types and import rules only
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+fix: $(READY)  ## mend what the linters can mend
+	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+bench: $(READY) $(ENGINE)  ## speed, as ratios measured in one run
+	$(BIN)/python -m bench
+
+lock: $(READY)  ## pin all dependencies anew
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --generate-hashes \
+	  --no-emit-index-url --extra test pyproject.toml -o requirements.lock
+
+native: $(ENGINE)  ## compile the engine, where there is a C compiler
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "callboard needs Python 3.11 or newer; run make PYTHON=python3.12, say"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# The same source compiled by mypyc; without a C compiler the engine runs as plain Python.
+$(ENGINE): $(READY) $(wildcard pipeline/engine/*.py)
+	@$(BIN)/python -m pipeline.native
+
+clean:          ## remove what was built; the demo's data in .callboard stays
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis

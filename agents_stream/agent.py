@@ -1,0 +1,387 @@
+"""From frame to result: what happens to a frame, when a checkpoint is made, and in which order.
+
+The order is the promise. Results of all frames up to N are confirmed by the broker; then the state
+records are written and confirmed; then the marker; only then are the frames acknowledged. Whatever
+is lost in a crash is what came after the last marker, and those frames are read again.
+
+Nothing here knows Faust: state store, outbox and engines come in from outside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
+
+from agents_stream.checkpoint import NEVER, Ledger, StateKey, recover
+from agents_stream.engines import Ack, Changes, Engine, EngineType, Partition
+from agents_stream.publish import (
+    LivePublisher,
+    Outbox,
+    late_letter,
+    refused_letter,
+    row_records,
+    send_letter,
+)
+from agents_stream.snapshots import Restorer
+from schemas.config import Config
+from schemas.frames import Frame, FrameError, decode_frame
+from schemas.settings import SiteSettings
+from schemas.topics import FRAMES, ROWS
+from sinks.prometheus.figures import WorkerFigures
+
+log = logging.getLogger(__name__)
+
+FRESH_S = 5.0
+"""Ingest ticks every second, so a site that is silent for longer says that frames do not flow."""
+
+
+class WorkerError(RuntimeError):
+    """The worker cannot go on; the message says what an operator should do."""
+
+
+class StateStore(Protocol):
+    """Where state records are kept: the Faust tables, or a log in a test."""
+
+    written_bytes: int
+
+    def put(self, key: StateKey, value: bytes) -> None:
+        """Write a record, safe once settled."""
+
+    def delete(self, key: StateKey) -> None:
+        """Delete a record, safe once settled."""
+
+    async def settle(self) -> None:
+        """Wait until everything written is confirmed."""
+
+    def records(self, partition: int) -> Iterator[tuple[StateKey, bytes]]:
+        """What was recovered of a partition."""
+
+    def forget(self, partition: int) -> None:
+        """Drop what is held of a partition that is revoked."""
+
+
+class FrameAgent:
+    """Applies frames to engines, one after another, and sends on what comes of them."""
+
+    def __init__(
+        self,
+        config: Config,
+        engine: EngineType,
+        store: StateStore,
+        outbox: Outbox,
+        figures: WorkerFigures,
+        restorer: Restorer | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._config = config
+        self._engine = engine
+        self._store = store
+        self._outbox = outbox
+        self._figures = figures
+        self._restorer = restorer
+        self._monotonic = monotonic
+        self._turn = asyncio.Lock()
+        self._stopped = False
+        self._last_frame = monotonic()
+        self.live = LivePublisher(outbox, monotonic)
+        self.partitions: dict[int, Partition] = {}
+
+    # --- assignment ---------------------------------------------------------------------------
+
+    def open(self, number: int, member: int) -> None:
+        """Rebuild a newly assigned partition from what was recovered of it.
+
+        `member` is the consumer group's generation. Raises `CheckpointError` or `ValueError` for
+        state that cannot be read.
+        """
+        recovered = recover(self._store.records(number), member)
+        now = self._monotonic()
+        partition = Partition(number, Ledger(number, recovered), opened_at=now, checkpointed_at=now)
+        for torn in recovered.torn:
+            log.error("partition %d: checkpoint %s; an older one is taken", number, torn)
+            self._figures.states_lost += 1
+        if recovered.marker is not None:
+            partition.epoch, partition.offset = recovered.marker.epoch, recovered.marker.offset
+        for site, parts in recovered.sites.items():
+            self._add_site(partition, self._engine.restore(parts), site)
+        self.partitions[number] = partition
+
+    def _add_site(self, partition: Partition, engine: Engine, site: str) -> None:
+        partition.sites[site] = engine
+        partition.unwritten.add(site)
+        self.live.changed(partition.number, site)
+
+    def drop(self, number: int) -> None:
+        """Give up a partition that is revoked; a checkpoint under way is abandoned."""
+        partition = self.partitions.pop(number, None)
+        if partition is not None:
+            partition.dropped = True
+        self.live.forget(number)
+        self._store.forget(number)
+
+    def resume_at(self, number: int, committed: int | None, end: int) -> int | None:
+        """Where reading goes on, None for the committed offset; `end` is where the topic ends.
+
+        Raises `WorkerError` if state and topic are not of the same incarnation.
+        """
+        partition = self.partitions.get(number)
+        if partition is None:
+            return None
+        partition.end = end
+        if partition.offset == NEVER:
+            return self._without_checkpoint(number, committed)
+        _same_incarnation(partition, self._config.epoch, end)
+        return partition.offset + 1 if partition.epoch == self._config.epoch else None
+
+    def _without_checkpoint(self, number: int, committed: int | None) -> int | None:
+        if not committed:
+            return None
+        log.error(
+            "partition %d: frames up to %d are committed but there is no checkpoint;"
+            " all frames still in the topic are read again",
+            number,
+            committed,
+        )
+        self._figures.states_lost += 1
+        return 0
+
+    # --- frames -------------------------------------------------------------------------------
+
+    async def on_frame(self, number: int, offset: int, payload: bytes, ack: Ack) -> None:
+        """Take one record of the frames topic; `ack` is called once it is safe to forget it."""
+        async with self._turn:
+            partition = self.partitions.get(number)
+            if partition is None or self._stopped:
+                return
+            partition.unacked.append(ack)
+            self._figures.last_frame_at = time.time()
+            self._last_frame = self._monotonic()
+            await self._take(partition, offset, payload)
+            if not partition.dropped:
+                await self._after(partition)
+
+    async def _take(self, partition: Partition, offset: int, payload: bytes) -> None:
+        try:
+            frame = decode_frame(payload)
+        except FrameError as error:
+            if offset > partition.offset:
+                await self._refuse(partition, offset, "", repr(error), payload)
+            return
+        if (frame.epoch, offset) <= (partition.epoch, partition.offset):
+            if frame.epoch == partition.epoch:
+                self._figures.frames_again += 1
+                return
+            detail = f"epoch {frame.epoch} is over, this is {partition.epoch}"
+            await self._refuse(partition, offset, frame.site, detail, payload)
+            return
+        self._notice_gap(partition, frame, offset)
+        await self._apply(partition, frame, offset, payload)
+
+    def _notice_gap(self, partition: Partition, frame: Frame, offset: int) -> None:
+        expected = partition.offset + 1
+        if partition.offset == NEVER or frame.epoch != partition.epoch or offset == expected:
+            return
+        self._figures.frames_missing += offset - expected
+        log.error(
+            "partition %d: frames %d to %d are gone from the topic, they were never applied",
+            partition.number,
+            expected,
+            offset - 1,
+        )
+
+    async def _apply(self, partition: Partition, frame: Frame, offset: int, payload: bytes) -> None:
+        partition.epoch, partition.offset = frame.epoch, offset
+        engine = partition.sites.get(frame.site) or self._begin_site(partition, frame)
+        try:
+            changes = engine.apply(frame, offset)
+        except Exception as error:  # a defect met in one frame must not stop the other sites
+            log.exception(
+                "site %s: %s partition %d offset %d cannot be applied; it is dead-lettered",
+                frame.site,
+                FRAMES,
+                partition.number,
+                offset,
+            )
+            await self._refuse(partition, offset, frame.site, repr(error), payload)
+            return
+        self._figures.frames += 1
+        self._figures.events += len(frame.events)
+        partition.events += len(frame.events)
+        self.live.changed(partition.number, frame.site)
+        await self._send_results(partition, engine, frame, changes)
+
+    def _begin_site(self, partition: Partition, frame: Frame) -> Engine:
+        engine = self._restorer.restore(frame.site) if self._restorer else None
+        if engine is None:
+            engine = self._engine(SiteSettings(site=frame.site))
+        self._add_site(partition, engine, frame.site)
+        return engine
+
+    async def _send_results(
+        self, partition: Partition, engine: Engine, frame: Frame, changes: Changes
+    ) -> None:
+        if changes.rows:
+            key = frame.site.encode()
+            for record in row_records(engine, changes.rows):
+                await self._outbox.send(ROWS, key, record, partition.number)
+        for raw_offset, event in changes.late:
+            letter = late_letter(engine, frame, raw_offset, event)
+            await send_letter(self._outbox, self._figures, letter)
+
+    async def _refuse(
+        self, partition: Partition, offset: int, site: str, detail: str, payload: bytes
+    ) -> None:
+        partition.offset = max(partition.offset, offset)
+        self._figures.frames_refused += 1
+        place = (max(partition.epoch, self._config.epoch), partition.number, offset)
+        letter = refused_letter(place, site, detail, payload)
+        await send_letter(self._outbox, self._figures, letter)
+
+    async def _after(self, partition: Partition) -> None:
+        if not partition.caught_up and partition.behind == 0:
+            self._caught_up(partition)
+        if partition.caught_up:
+            await self._publish_due(partition.sites.values())
+        if self._checkpoint_due(partition):
+            await self.checkpoint(partition)
+
+    def _caught_up(self, partition: Partition) -> None:
+        partition.caught_up = True
+        self._figures.recoveries += 1
+        self._figures.last_recovery_seconds = self._monotonic() - partition.opened_at
+
+    # --- results ------------------------------------------------------------------------------
+
+    async def publish_due(self) -> None:
+        """Publish the sites that have changed and whose pace allows it; to be called often.
+
+        Nothing is published of a partition until the frames present at its assignment are read.
+        """
+        for partition in list(self.partitions.values()):
+            if not partition.caught_up and partition.behind == 0:
+                self._caught_up(partition)
+            if partition.caught_up:
+                await self._publish_due(list(partition.sites.values()))
+
+    async def _publish_due(self, engines: Iterable[Engine]) -> None:
+        for engine in engines:
+            if self.live.due(engine.site):
+                await self.live.publish(engine)
+
+    # --- checkpoints --------------------------------------------------------------------------
+
+    def _checkpoint_due(self, partition: Partition) -> bool:
+        if partition.events >= self._config.checkpoint_events:
+            return True
+        elapsed = self._monotonic() - partition.checkpointed_at
+        return elapsed * 1000 >= self._config.checkpoint_ms
+
+    async def checkpoint(self, partition: Partition) -> None:
+        """Make the partition's frames up to now safe and acknowledge them.
+
+        Returns without an acknowledgement if the partition is revoked meanwhile: the frames belong
+        to the next owner then. Raises what the broker answers; the ledger is of no use afterwards.
+        """
+        began, bytes_before = self._monotonic(), self._store.written_bytes
+        await self._outbox.settle()
+        if partition.dropped:
+            return
+        if partition.version == partition.checkpointed:
+            # Nothing but frames that came again: a second cut at this version could not be told
+            # from the first.
+            self._acknowledge(partition)
+            return
+        parts = self._write_state(partition)
+        await self._store.settle()
+        if partition.dropped:
+            return
+        self._store.put(*partition.ledger.marker(partition.epoch, partition.offset))
+        await self._store.settle()
+        if partition.dropped:
+            return
+        self._acknowledge(partition)
+        for key in partition.ledger.settled():
+            self._store.delete(key)
+        self._note_checkpoint(parts, self._store.written_bytes - bytes_before, began)
+
+    def _write_state(self, partition: Partition) -> int:
+        """Write what changed of every site, without a pause: this is the cut."""
+        parts = 0
+        for site, engine in partition.sites.items():
+            dirty = engine.dirty_parts()
+            changed = engine.all_parts() if site in partition.unwritten else dirty
+            for part, value in changed.items():
+                record = partition.ledger.write(site, part, value, partition.version)
+                if record is not None:
+                    self._store.put(*record)
+                    parts += 1
+        partition.unwritten.clear()
+        return parts
+
+    def _acknowledge(self, partition: Partition) -> None:
+        for ack in partition.unacked:
+            ack()
+        partition.unacked = []
+        partition.events = 0
+        partition.checkpointed = partition.version
+        partition.checkpointed_at = self._monotonic()
+
+    def _note_checkpoint(self, parts: int, size: int, began: float) -> None:
+        figures, now = self._figures, self._monotonic()
+        figures.checkpoints += 1
+        figures.checkpoint_bytes += size
+        figures.checkpoint_seconds += now - began
+        figures.last_checkpoint_bytes = size
+        figures.last_checkpoint_parts = parts
+        figures.last_checkpoint_seconds = now - began
+        figures.last_checkpoint_at = time.time()
+
+    # --- end ----------------------------------------------------------------------------------
+
+    async def finish(self) -> None:
+        """Take no more frames, publish and checkpoint what was taken, and wait until it is safe."""
+        async with self._turn:
+            self._stopped = True
+            for partition in list(self.partitions.values()):
+                if partition.caught_up:
+                    for engine in partition.sites.values():
+                        await self.live.publish(engine)
+                if partition.unacked and not partition.dropped:
+                    await self.checkpoint(partition)
+            await self._outbox.settle()
+            await self._store.settle()
+
+    # --- looking ------------------------------------------------------------------------------
+
+    def engines(self) -> list[Engine]:
+        """The engines of all partitions held."""
+        return [e for partition in self.partitions.values() for e in partition.sites.values()]
+
+    def unready(self) -> list[str]:
+        """Why results should not be trusted to be of now; empty when all is well.
+
+        A worker whose partitions never had a site has nothing to wait for.
+        """
+        behind = {p.number: p.behind for p in self.partitions.values() if p.behind}
+        reasons = [f"partition {n}: {left} frames left to read" for n, left in behind.items()]
+        known = any(p.sites or p.end for p in self.partitions.values())
+        age = self._monotonic() - self._last_frame
+        if known and age >= FRESH_S:
+            reasons.append(f"no frame for {age:.0f} s")
+        return reasons
+
+
+def _same_incarnation(partition: Partition, epoch: int, end: int) -> None:
+    if partition.epoch > epoch:
+        raise WorkerError(
+            f"partition {partition.number}: the checkpoint is of epoch {partition.epoch} but"
+            f" CALLBOARD_EPOCH is {epoch}; set it to the epoch of the frames topic"
+        )
+    if partition.epoch == epoch and partition.offset >= end:
+        raise WorkerError(
+            f"partition {partition.number}: the checkpoint covers frame {partition.offset} but the"
+            f" topic ends at {end}; it was created anew without a higher CALLBOARD_EPOCH"
+        )

@@ -1,0 +1,286 @@
+"""The worker process: the Faust app, the agent that feeds it frames, its page, start and stop.
+
+`main` runs until SIGTERM or SIGINT, then takes no more frames, publishes, makes a last checkpoint
+and snapshot, commits and leaves the consumer group. Anything that makes the state of this process
+doubtful (the broker refuses a record, Faust crashes, state cannot be read) ends the process at once
+with an error: what is not checkpointed is read again by the next one, exactly as after a kill.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Coroutine
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import faust
+from faust.types import TP
+from yarl import URL
+
+from agents_stream.agent import FrameAgent
+from agents_stream.consumer import PromptTableManager, Transport
+from agents_stream.engines import EngineType
+from agents_stream.publish import Outbox, views_of
+from agents_stream.readiness import StatusPage
+from agents_stream.snapshots import Restorer, SnapshotWriter
+from agents_stream.tables import SettledTable, StateTables
+from pipeline.engine import Site
+from schemas.clock import Clock
+from schemas.config import Config
+from schemas.topics import FRAMES
+from sinks.prometheus.collector import render
+from sinks.prometheus.figures import WorkerFigures
+
+log = logging.getLogger(__name__)
+
+GROUP = "callboard-agents"
+# A broker's usual lower limit is 6 s; the embedded broker takes less, and has a single worker.
+SESSION_S = 6.0
+EMBEDDED_SESSION_S = 4.0
+PUBLISH_TURN_S = 0.05
+STOP_PATIENCE_S = 15.0
+EXIT_DOUBTFUL = 70
+_MIB = 1024 * 1024
+_NOISY = ("faust", "mode", "aiokafka", "kafka", "asyncio")
+
+
+class _App(faust.App):
+    """Faust's app without its data folder: nothing of ours is kept on the local disk."""
+
+    def _create_directories(self) -> None:
+        return None
+
+
+def build_app(config: Config) -> faust.App:
+    """The Faust app, without agent and tables."""
+    session_s = EMBEDDED_SESSION_S if config.journal else SESSION_S
+    return _App(
+        GROUP,
+        broker=[URL(f"kafka://{server.strip()}") for server in config.bootstrap.split(",")],
+        store="memory://",
+        autodiscover=False,
+        web_enabled=False,
+        topic_disable_leader=True,
+        topic_partitions=config.partitions,
+        table_standby_replicas=0,
+        Table=SettledTable,
+        TableManager=PromptTableManager,
+        broker_session_timeout=session_s,
+        broker_heartbeat_interval=session_s / 4,
+        broker_rebalance_timeout=30.0,
+        broker_commit_interval=1.0,
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=4 * _MIB,
+        # Frames are up to 512 KiB; a deep buffer of them would be most of a worker's memory.
+        stream_buffer_maxsize=64,
+        # Frames wait for their checkpoint unacknowledged; nobody must wait for that.
+        stream_wait_empty=False,
+        producer_acks=-1,
+        producer_max_batch_size=_MIB // 2,
+        producer_max_request_size=2 * _MIB,
+        cython_optimizations=True,
+        worker_redirect_stdouts=False,
+    )
+
+
+class Worker:
+    """One worker process from start to stop."""
+
+    def __init__(self, config: Config, engine: EngineType) -> None:
+        self.config = config
+        self.figures = WorkerFigures()
+        self._clock = Clock.from_file(config.clock_file)
+        self._app = build_app(config)
+        transport = Transport(self._app, FRAMES)
+        self._app.transport = transport
+        tables = StateTables(self._app, config.partitions)
+        outbox = Outbox(self._send, self.figures)
+        restorer = Restorer(config, engine)
+        self.agent = FrameAgent(config, engine, tables, outbox, self.figures, restorer)
+        transport.positions = self.agent
+        self._snapshots = _snapshot_writer(config, self.figures)
+        self._page = StatusPage(self._unready, self._loop_age, self._metrics)
+        self._turned_at = time.monotonic()
+        self._recovered = False
+        self._stopping = False
+        self._end = asyncio.Event()
+        self._doubt: BaseException | None = None
+        self._declare()
+
+    def _declare(self) -> None:
+        topic = self._app.topic(
+            FRAMES, key_type=bytes, value_type=bytes, partitions=self.config.partitions
+        )
+        self._app.agent(topic, name="frames", concurrency=1)(self._frames)
+        self._app.on_partitions_revoked.connect(self._on_revoked)
+        self._app.on_rebalance_complete.connect(self._on_recovered)
+
+    # --- Faust's side -------------------------------------------------------------------------
+
+    async def _frames(self, stream: Any) -> None:
+        async for event in stream.noack().events():
+            message = event.message
+            if message.generation_id != self._app.consumer_generation_id:
+                continue
+            payload, message.value = message.value, None
+            ack = partial(message.ack, self._app.consumer)
+            try:
+                await self.agent.on_frame(message.partition, message.offset, payload, ack)
+            except Exception as error:
+                self.give_up(error)
+                # Faust would start the agent anew and go on behind this frame.
+                await asyncio.Event().wait()
+
+    async def _send(
+        self, topic: str, key: bytes, value: bytes, partition: int | None
+    ) -> asyncio.Future[Any]:
+        sent = await self._app.producer.send(topic, key, value, partition, None, None)
+        return cast("asyncio.Future[Any]", sent)
+
+    async def _on_revoked(self, _app: Any, *args: Any, **_: Any) -> None:
+        revoked: set[TP] = args[0]
+        self._recovered = False
+        for tp in revoked:
+            if tp.topic == FRAMES:
+                self.agent.drop(tp.partition)
+
+    async def _on_recovered(self, _app: Any, *_args: Any, **_: Any) -> None:
+        for tp in self._app.consumer.assignment():
+            if tp.topic == FRAMES and tp.partition not in self.agent.partitions:
+                self.agent.open(tp.partition, self._app.consumer_generation_id)
+        self._recovered = True
+        log.info("recovered partitions %s", sorted(self.agent.partitions))
+
+    # --- what the page says -------------------------------------------------------------------
+
+    def _unready(self) -> list[str]:
+        if self._stopping:
+            return ["stopping"]
+        if not self._recovered or self._app.rebalancing:
+            return ["recovering"]
+        return self.agent.unready()
+
+    def _loop_age(self) -> float:
+        return time.monotonic() - self._turned_at
+
+    async def _metrics(self) -> bytes:
+        self.figures.ready = not self._unready()
+        self.figures.partitions = len(self.agent.partitions)
+        self.figures.lag_frames = self._lags()
+        published = self.agent.live.published()
+        figures, now = copy.deepcopy(self.figures), self._clock.now_ms()
+        # In a thread: the page of a large site takes a good part of a second.
+        return await asyncio.to_thread(lambda: render(views_of(published), figures, now))
+
+    def _lags(self) -> dict[int, int]:
+        lags: dict[int, int] = {}
+        for number, partition in self.agent.partitions.items():
+            end = self._end_of(number)
+            if end is not None:
+                lags[number] = max(0, end - partition.offset - 1)
+        return lags
+
+    def _end_of(self, number: int) -> int | None:
+        try:
+            end: int | None = self._app.consumer.highwater(TP(FRAMES, number))
+        except Exception:  # not assigned any more, or nothing fetched yet
+            return None
+        return end
+
+    # --- running ------------------------------------------------------------------------------
+
+    def give_up(self, error: BaseException) -> None:
+        """End the process soon, without a checkpoint."""
+        if self._doubt is None:
+            self._doubt = error
+            log.error("giving up: %r", error, exc_info=error)
+        self._end.set()
+
+    async def run(self) -> None:
+        """Run until told to stop; raises what made the state doubtful."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._end.set)
+        port = await self._page.start("0.0.0.0", self.config.worker_port)
+        log.info("metrics and readiness on port %d", port)
+        tasks = [
+            asyncio.create_task(self._guarded(step))
+            for step in (self._start_app(), self._publish(), self._write_snapshots(), self._watch())
+        ]
+        await self._end.wait()
+        if self._doubt is None:
+            await self._finish()
+        if self._doubt is not None:
+            raise self._doubt
+        for task in tasks:
+            task.cancel()
+        await self._app.stop()
+        await self._page.stop()
+
+    async def _guarded(self, step: Coroutine[Any, Any, None]) -> None:
+        try:
+            await step
+        except Exception as error:
+            self.give_up(error)
+
+    async def _start_app(self) -> None:
+        await self._app.start()
+
+    async def _publish(self) -> None:
+        while True:
+            self._turned_at = time.monotonic()
+            await self.agent.publish_due()
+            await asyncio.sleep(PUBLISH_TURN_S)
+
+    async def _write_snapshots(self) -> None:
+        while self._snapshots is not None:
+            await self._snapshots.write_due(self.agent.engines())
+            await asyncio.sleep(1.0)
+
+    async def _watch(self) -> None:
+        """Faust marks itself as crashed but leaves the process running."""
+        while not self._app.crashed:
+            await asyncio.sleep(0.2)
+        raise RuntimeError(f"Faust crashed: {self._app.crash_reason!r}")
+
+    async def _finish(self) -> None:
+        log.info("stopping: last checkpoint")
+        self._stopping = True
+        await self._guarded(self._last_words())
+
+    async def _last_words(self) -> None:
+        async with asyncio.timeout(STOP_PATIENCE_S):
+            await self.agent.finish()
+            await self._app.topics.commit(set(self._app.consumer.assignment()))
+            if self._snapshots is not None:
+                await self._snapshots.write_all(self.agent.engines())
+
+
+def _snapshot_writer(config: Config, figures: WorkerFigures) -> SnapshotWriter | None:
+    return SnapshotWriter(Path(config.snapshot_dir), figures) if config.snapshot_dir else None
+
+
+async def _run(config: Config, engine: EngineType) -> None:
+    try:
+        await Worker(config, engine).run()
+    except Exception as error:
+        log.critical("the worker ends: %s", error)
+        logging.shutdown()
+        sys.stderr.flush()
+        # Threads of Faust may hang on to a broker that is gone; as after a kill, nothing is lost.
+        os._exit(EXIT_DOUBTFUL)
+
+
+def main(config: Config, engine: EngineType = Site) -> None:
+    """Run a worker until it is told to stop; ends the process with status 70 when in doubt."""
+    level = logging.DEBUG if config.log_level.upper() == "DEBUG" else logging.WARNING
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(level)
+    asyncio.run(_run(config, engine))

@@ -1,0 +1,95 @@
+"""Faust's Kafka transport with three changes, all about starting fast and in the right place.
+
+- After a rebalance a partition is read on from the frame after its recovered state, not from the
+  committed offset. The commit only says how far somebody once was; the state is what must grow
+  without a gap. Where they differ, a commit of a former owner or one made by Faust for a message it
+  skipped is corrected, in either direction.
+- A fetch waits 100 ms for data instead of Faust's fixed 1500, which a restart pays for several
+  times.
+- The tables' manager does not begin with a second of sleep.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from faust.tables import TableManager
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, AppT
+
+FETCH_MAX_WAIT_MS = 100
+
+
+class Positions(Protocol):
+    """Says where reading goes on."""
+
+    def resume_at(self, number: int, committed: int | None, end: int) -> int | None:
+        """First offset to read of a partition that ends at `end`; None for the committed one."""
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):
+    """The thread of the consumer, with a short fetch wait."""
+
+    def _create_worker_consumer(self, transport: driver.Transport) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        # aiokafka hands it to its fetcher when it starts, which is later.
+        consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS  # noqa: SLF001
+        return consumer
+
+
+class Consumer(driver.Consumer):
+    """A consumer that goes on where the state ends."""
+
+    topic: str
+    positions: Positions
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def perform_seek(self) -> None:
+        """Seek to the committed offsets, then to where the state of each partition ends."""
+        await super().perform_seek()
+        frames = {tp for tp in self.assignment() if tp.topic == self.topic}
+        if not frames:
+            return
+        ends = await self.highwaters(*frames)
+        moved: dict[TP, int] = {}
+        for tp in frames:
+            committed = self._committed_offset[tp]
+            offset = self.positions.resume_at(tp.partition, committed, ends[tp] or 0)
+            if offset is not None and offset != (committed or 0):
+                moved[tp] = offset
+        if moved:
+            self.log.info("Read on where the state ends: %s", _shown(moved))
+            await self._thread.seek_wait(moved)
+            self._committed_offset.update({tp: at or None for tp, at in moved.items()})
+
+
+class Transport(driver.Transport):
+    """The transport whose consumers go on where the state ends."""
+
+    positions: Positions
+
+    def __init__(self, app: AppT, topic: str) -> None:
+        super().__init__(app.conf.broker_consumer, app)
+        self._topic = topic
+
+    def create_consumer(self, *args: Any, **kwargs: Any) -> Any:
+        """A consumer of the frames topic and the changelogs."""
+        consumer = Consumer(self, *args, loop=self.loop, **kwargs)
+        consumer.topic, consumer.positions = self._topic, self.positions
+        return consumer
+
+
+class PromptTableManager(TableManager):
+    """A table manager that starts at once."""
+
+    async def on_start(self) -> None:
+        """As Faust's, without its second of sleep."""
+        if not self.should_stop:
+            await self._update_channels()
+            await self.recovery.start()
+
+
+def _shown(moved: dict[TP, int]) -> str:
+    return ", ".join(f"{tp.partition}@{offset}" for tp, offset in sorted(moved.items()))

@@ -1,0 +1,1 @@
+"""From telephony to KPIs: sources, ingest, engine, and the tools that run or replay them."""

@@ -1,0 +1,66 @@
+"""`callboard`: the command line. Each command is imported only when it is called."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import typer
+
+# Module, function and one line of help of each command, in the order of the help page.
+COMMANDS = {
+    "up": "pipeline.cli.up",
+    "replay": "pipeline.cli.replay",
+    "simulate": "pipeline.cli.simulate",
+    "sql": "pipeline.cli.sql",
+    "door": "pipeline.cli.door",
+    "ingest": "pipeline.cli.ingest",
+    "agents": "pipeline.cli.agents",
+    "sink": "pipeline.cli.sink",
+    "board": "pipeline.cli.board",
+    "store": "pipeline.cli.store",
+    "topics": "pipeline.cli.topics",
+    "migrate": "pipeline.cli.migrate",
+}
+ASKS_THE_STACK = ("sql", "simulate", "topics", "migrate")
+"""Commands for people, which find an embedded stack that runs in this folder by themselves."""
+
+
+def build(names: list[str]) -> typer.Typer:
+    """The application with these commands."""
+    app = typer.Typer(
+        name="callboard",
+        help="Real-time KPIs of a contact centre, exact to the call.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+
+    @app.callback()
+    def callboard() -> None:
+        """Real-time KPIs of a contact centre, exact to the call."""
+
+    for name in names:
+        app.command(name)(getattr(import_module(COMMANDS[name]), name))
+    return app
+
+
+def main() -> None:
+    """Runs the command line; only the command that is asked for is imported."""
+    asked = sys.argv[1] if len(sys.argv) > 1 else ""
+    if asked in ASKS_THE_STACK:
+        _use_running_stack()
+    build([asked] if asked in COMMANDS else list(COMMANDS))()
+
+
+def _use_running_stack() -> None:
+    from pipeline.stack.supervisor import running_stack
+
+    root = Path(os.environ.get("CALLBOARD_DATA_DIR", ".callboard"))
+    os.environ.update(running_stack(os.environ, root))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""`callboard sink`: write the rows of the engine into ClickHouse."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+
+import typer
+
+from schemas.config import Config, ConfigError
+from sinks.clickhouse.sink import Sink, SinkError
+
+
+def sink() -> None:
+    """Write rows from Kafka into ClickHouse until interrupted."""
+    try:
+        config = Config.from_env(os.environ)
+        logging.basicConfig(
+            level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+        )
+        asyncio.run(_run(config))
+    except (SinkError, ConfigError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+
+
+async def _run(config: Config) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    await Sink(config).run(stop)

@@ -1,0 +1,138 @@
+"""`callboard up`: the embedded stack on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+
+from pipeline.demo.day import DemoError
+from pipeline.simulate.options import Options, OptionsError, Scenario
+from pipeline.stack.folder import DataFolder, FolderError, Mode
+from pipeline.stack.roles import embedded_config, environment
+from pipeline.stack.source import Play, feeder_command, is_over, prepare
+from pipeline.stack.supervisor import Stack, StackError
+from schemas.clock import Clock
+from schemas.config import PREFIX, Config, ConfigError
+
+log = logging.getLogger("callboard")
+
+STACK_FILE = "stack.json"
+
+
+def up(
+    data: Annotated[Path, typer.Option(help="Folder of the stack.")] = Path(".callboard"),
+    pace: Annotated[
+        float, typer.Option(help="How many times as fast as time passes the demo's clock goes.")
+    ] = 1.0,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="A simulated centre in place of the bank.")
+    ] = False,
+    empty: Annotated[
+        bool, typer.Option("--empty", help="No data: a site `default` for your own events.")
+    ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Forget what the folder holds and begin anew.")
+    ] = False,
+    agents: Annotated[int, typer.Option(help="Agents of the simulated centre.")] = 60,
+    queues: Annotated[int, typer.Option(help="Queues of the simulated centre.")] = 6,
+    scenario: Annotated[Scenario, typer.Option(help="What befalls it.")] = Scenario.NORMAL,
+    seed: Annotated[int, typer.Option(help="Same seed, same centre.")] = 1,
+) -> None:
+    """Start broker, store, all roles and the board; Ctrl-C stops them.
+
+    A bank's real day plays as if it were today, with its morning behind it. Started again, today is
+    as it was.
+    """
+    console = Console(stderr=True)
+    logging.basicConfig(
+        level="INFO", format="%(message)s", handlers=[RichHandler(console=console, show_path=False)]
+    )
+    for noisy in ("aiokafka", "httpx", "watchfiles"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    try:
+        if simulate and empty:
+            raise OptionsError("give --simulate or --empty, not both")
+        if not 0 < pace <= 1000:
+            raise OptionsError(f"--pace must be between 0 and 1000, not {pace:g}")
+        mode = Mode.SIMULATE if simulate else Mode.EMPTY if empty else Mode.DEMO
+        options = replace(Options(), agents=agents, queues=queues, scenario=scenario, seed=seed)
+        _run(DataFolder(data), Play(mode, pace, options), fresh, console)
+    except (FolderError, StackError, OptionsError, DemoError, ConfigError) as error:
+        console.print(str(error), style="red", markup=False, highlight=False)
+        raise typer.Exit(1) from None
+
+
+def _run(folder: DataFolder, play: Play, fresh: bool, console: Console) -> None:
+    new = _claim(folder, play.mode, fresh, console)
+    config = embedded_config(folder, folder.store_secrets(), os.environ)
+    with console.status("laying out the day so far …"):
+        prepare(folder, play, new)
+    asyncio.run(_supervise(folder, config, play, console))
+    console.print("stopped")
+
+
+def _claim(folder: DataFolder, mode: Mode, fresh: bool, console: Console) -> bool:
+    if fresh:
+        folder.clear()
+    new = folder.claim(mode)
+    if not new and mode is Mode.DEMO and is_over(folder, Clock().now_ms()):
+        console.print("the demo's bank has closed since: a new demo begins")
+        folder.clear()
+        new = folder.claim(mode)
+    return new
+
+
+async def _supervise(folder: DataFolder, config: Config, play: Play, console: Console) -> None:
+    stop = asyncio.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    with console.status("starting …") as status:
+        stack = Stack(
+            folder,
+            config,
+            feeder_command(play.mode),
+            lambda part: status.update(f"starting {part} …"),
+        )
+
+        def started() -> None:
+            status.stop()
+            _write_stack_file(folder, stack.config)
+            _print_addresses(folder, stack.config, console)
+
+        try:
+            await stack.run(stop, started)
+        finally:
+            (folder.root / STACK_FILE).unlink(missing_ok=True)
+
+
+def _write_stack_file(folder: DataFolder, config: Config) -> None:
+    """Lets `callboard sql` and others in this folder find the stack."""
+    environ = {k: v for k, v in environment(config).items() if k.startswith(PREFIX)}
+    path = folder.root / STACK_FILE
+    path.touch(mode=0o600)
+    path.write_bytes(orjson.dumps({"pid": os.getpid(), "environ": environ}))
+
+
+def _print_addresses(folder: DataFolder, config: Config, console: Console) -> None:
+    store = config.clickhouse_url.removeprefix("http://")
+    lines = {
+        "board": f"http://{config.board_host}:{config.board_port}/",
+        "events": f"POST http://{config.door_host}:{config.door_port}/v1/events",
+        "metrics": f"http://127.0.0.1:{config.worker_port}/metrics",
+        "SQL": f'callboard sql "…"  or  http://analyst:{config.analyst_password}@{store}/',
+        "settings": f"{folder.settings} (edit while it runs)",
+        "logs": str(folder.logs),
+    }
+    console.print("\n[bold]callboard is up[/bold]; Ctrl-C stops it")
+    for name, value in lines.items():
+        console.print(f"  {name:<9} {value}", markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,152 @@
+"""The door: events come in over HTTP, and `taken` is answered only when they are safe.
+
+`POST /v1/events?site=S` takes canonical events as NDJSON or as a JSON array. Statuses: 200 all is
+safe (with what was taken and refused, line by line), 400 a wrong `site`, 401 a wrong token, 413
+too large, 415 another content type, 503 with Retry-After: not kept, send it again later.
+Sending events twice changes no figure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+from typing import Any
+
+import orjson
+from aiohttp import web
+from aiokafka.errors import KafkaError
+
+from pipeline.ingest.body import take_body
+from pipeline.ingest.intake import Intake, NotKept
+from pipeline.ingest.journal import JournalError
+from pipeline.ingest.metrics import DoorMetrics
+from pipeline.ingest.service import add_operator_routes, serve
+from pipeline.topics import ensure_topics_patiently
+from schemas.clock import Clock
+from schemas.config import Config
+from schemas.events import MAX_ID
+
+log = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 8 * 1024 * 1024
+RETRY_AFTER_S = 2
+CONTENT_TYPES = frozenset(
+    {
+        "application/x-ndjson",
+        "application/ndjson",
+        "application/jsonl",
+        "application/x-jsonlines",
+        "application/json",
+    }
+)
+SOURCE_HEADER = "X-Callboard-Source"
+MAX_SOURCE = 200
+_RETRY_S = 1.0
+
+
+class Refusal(Exception):
+    """A post that is not taken at all: HTTP status and why."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+class Door:
+    """The role as a process: the page, and the intake behind it."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.metrics = DoorMetrics()
+        self.intake = Intake(config, self.metrics)
+        self._clock = Clock.from_file(config.clock_file)
+        self._token = config.door_token.encode()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until `stop` is set. Raises `TopicsError` if the topics cannot be used."""
+        runner = await serve(self.application(), self.config.door_host, self.config.door_port)
+        opening = asyncio.create_task(self._open())
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({opening, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if opening.done():
+                opening.result()
+            await stopping
+        finally:
+            opening.cancel()
+            stopping.cancel()
+            self.intake.open = False
+            await runner.cleanup()
+            await self.intake.stop()
+
+    def application(self) -> web.Application:
+        """The HTTP application."""
+        app = web.Application(client_max_size=MAX_BODY_BYTES)
+        app.router.add_post("/v1/events", self.post)
+        add_operator_routes(app, self.metrics.registry, self.intake.unready)
+        return app
+
+    async def post(self, request: web.Request) -> web.Response:
+        """Take events."""
+        try:
+            response = await self._take(request)
+        except Refusal as refusal:
+            response = _json(refusal.status, {"error": refusal.reason})
+        except web.HTTPRequestEntityTooLarge:
+            limit = f"the body is larger than {MAX_BODY_BYTES} bytes; send it in parts"
+            response = _json(413, {"error": limit})
+        except NotKept as error:
+            response = _json(503, {"error": f"not kept, send it again: {error}"})
+            response.headers["Retry-After"] = str(RETRY_AFTER_S)
+        self.metrics.requests.labels(str(response.status)).inc()
+        return response
+
+    async def _take(self, request: web.Request) -> web.Response:
+        self._check_token(request)
+        if request.content_type not in CONTENT_TYPES:
+            kinds = "application/x-ndjson or application/json"
+            raise Refusal(415, f"content type {request.content_type} is not taken, send {kinds}")
+        site = _site_of(request)
+        source = request.headers.get(SOURCE_HEADER, "")[:MAX_SOURCE]
+        if not self.intake.open:
+            raise NotKept(self.intake.unready())
+        body = await request.read()
+        taken = take_body(body, site, source, self._clock.now_ms())
+        await self.intake.keep(taken.records)
+        self.metrics.taken.inc(taken.taken)
+        self.metrics.refused.inc(taken.refused_count)
+        return _json(200, taken.answer())
+
+    def _check_token(self, request: web.Request) -> None:
+        """With a token configured, demand it; the comparison takes the same time for any other."""
+        if not self._token:
+            return
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        matches = hmac.compare_digest(given.strip().encode("utf-8", "replace"), self._token)
+        if scheme.lower() != "bearer" or not matches:
+            raise Refusal(401, "send the token as `Authorization: Bearer …`")
+
+    async def _open(self) -> None:
+        await ensure_topics_patiently(self.config.bootstrap, self.config.partitions)
+        while True:
+            try:
+                await self.intake.start()
+                break
+            except (KafkaError, JournalError) as error:
+                log.warning("cannot open yet: %r", error)
+                await asyncio.sleep(_RETRY_S)
+        self.metrics.open.set(1)
+        log.info("open at http://%s:%d", self.config.door_host, self.config.door_port)
+
+
+def _site_of(request: web.Request) -> str | None:
+    site = request.query.get("site")
+    if site is not None and not 0 < len(site) <= MAX_ID:
+        raise Refusal(400, f"site must have 1 to {MAX_ID} characters")
+    return site
+
+
+def _json(status: int, obj: dict[str, Any]) -> web.Response:
+    return web.Response(status=status, body=orjson.dumps(obj), content_type="application/json")

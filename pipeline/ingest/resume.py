@@ -1,0 +1,181 @@
+"""Where an earlier ingest stopped, read from the end of the frames themselves.
+
+Frames carry a header that says, for one raw partition, how far the frames of each of its sites
+reach. A new ingest reads the last one and the few frames after it, and so neither frames a record
+twice after a crash between frames and commit, nor loses the site's time, nor takes a record that
+the door had to send again for a new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+
+from pipeline.ingest.framer import Framer, Mark
+from pipeline.ingest.site_state import Told
+from schemas.frames import Frame, FrameError, decode_frame
+from schemas.settings import SettingsError, parse_site
+from schemas.topics import FRAMES
+
+log = logging.getLogger(__name__)
+
+HEADER_RESUME = "resume"
+FIRST_LOOK = 16
+"""Frames looked at first; the header comes at least once a second."""
+LONGEST_LOOK = 16_384
+_TIMEOUT_S = 30.0
+
+
+@dataclass(slots=True)
+class SitePast:
+    """What the frames tell of one site: reach, time (epoch ms) and the settings announced."""
+
+    mark: Mark = field(default_factory=Mark)
+    now: int = -1
+    told: Told | None = None
+
+
+Past = dict[str, SitePast]
+"""The sites of one raw partition."""
+
+
+def resume_header(partition: int, framers: Iterable[Framer]) -> bytes:
+    """The header for a frame that is sent after all frames the framers have closed so far."""
+    sites = {framer.site: _entry(framer) for framer in framers if framer.state.told}
+    return orjson.dumps({"partition": partition, "sites": sites})
+
+
+def _entry(framer: Framer) -> list[Any]:
+    told = framer.state.told
+    assert told is not None
+    return [framer.mark.offset, framer.mark.journal, framer.state.now, told.fixed, told.digest]
+
+
+async def read_past(bootstrap: str, epoch: int, partitions: Iterable[int]) -> dict[int, Past]:
+    """What the frames of this epoch tell of each raw partition. Raises `KafkaError`."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=20,
+        max_partition_fetch_bytes=2 * 1024 * 1024,
+    )
+    try:
+        await consumer.start()
+        topic = [TopicPartition(FRAMES, partition) for partition in partitions]
+        return await asyncio.wait_for(_Tails(consumer, epoch, topic).read(), _TIMEOUT_S)
+    finally:
+        await consumer.stop()
+
+
+class _Tails:
+    """Reads the ends of partitions, going further back where the header has not been met."""
+
+    def __init__(self, consumer: Any, epoch: int, partitions: list[TopicPartition]) -> None:
+        self._consumer = consumer
+        self._epoch = epoch
+        self._partitions = partitions
+
+    async def read(self) -> dict[int, Past]:
+        if not self._partitions:
+            return {}
+        self._consumer.assign(self._partitions)
+        begins = await self._consumer.beginning_offsets(self._partitions)
+        ends = await self._ends()
+        found: dict[int, Past] = {}
+        look = FIRST_LOOK
+        open_ = [tp for tp in self._partitions if begins[tp] < ends[tp]]
+        while open_:
+            starts = {tp: max(begins[tp], ends[tp] - look) for tp in open_}
+            records = await self._read(starts, ends)
+            for tp in open_:
+                past, complete = past_of(records[tp], tp.partition, self._epoch)
+                if complete or starts[tp] == begins[tp] or look >= LONGEST_LOOK:
+                    found[tp.partition] = past
+            open_ = [tp for tp in open_ if tp.partition not in found]
+            look *= 8
+        return {tp.partition: found.get(tp.partition, {}) for tp in self._partitions}
+
+    async def _ends(self) -> dict[TopicPartition, int]:
+        """Where the partitions end, from the answers to fetches.
+
+        Tansu's own word for the end counts batches instead of records, so it is too low; as a
+        place to fetch from it will do.
+        """
+        for tp, offset in (await self._consumer.end_offsets(self._partitions)).items():
+            self._consumer.seek(tp, offset)
+        while any(self._consumer.highwater(tp) is None for tp in self._partitions):
+            await self._consumer.getmany(timeout_ms=20)
+        return {tp: self._consumer.highwater(tp) for tp in self._partitions}
+
+    async def _read(
+        self, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
+    ) -> dict[TopicPartition, list[Any]]:
+        records: dict[TopicPartition, list[Any]] = {tp: [] for tp in starts}
+        self._consumer.assign(list(starts))
+        for tp, offset in starts.items():
+            self._consumer.seek(tp, offset)
+        waiting = set(starts)
+        while waiting:
+            for tp, batch in (await self._consumer.getmany(timeout_ms=20)).items():
+                records[tp] += batch
+            for tp in list(waiting):
+                if await self._consumer.position(tp) >= ends[tp]:
+                    waiting.discard(tp)
+        return records
+
+
+def past_of(records: Iterable[ConsumerRecord], partition: int, epoch: int) -> tuple[Past, bool]:
+    """What frame records tell of a raw partition, and whether that is all there is to know.
+
+    It is if the header was met, or a frame of an earlier epoch, which has nothing before it.
+    """
+    past: Past = {}
+    complete = False
+    for record in records:
+        try:
+            frame = decode_frame(record.value)
+        except FrameError as error:
+            log.warning("frame %s/%d at %d: %s", FRAMES, partition, record.offset, error)
+            continue
+        if frame.epoch != epoch:
+            past, complete = {}, True
+            continue
+        _apply(past, frame, partition)
+        for name, value in record.headers:
+            if name == HEADER_RESUME:
+                complete |= _merge(past, orjson.loads(value), partition)
+    return past, complete
+
+
+def _merge(past: Past, header: Mapping[str, Any], partition: int) -> bool:
+    """Add what a header tells, if it is about this raw partition."""
+    if header["partition"] != partition:
+        return False
+    for site, (offset, journal, now, fixed, digest) in header["sites"].items():
+        held = past.setdefault(site, SitePast())
+        held.mark = Mark(max(held.mark.offset, offset), max(held.mark.journal, journal))
+        held.now = max(held.now, now)
+        held.told = Told(fixed, digest)
+    return True
+
+
+def _apply(past: Past, frame: Frame, partition: int) -> None:
+    """Add what one frame tells."""
+    held = past.setdefault(frame.site, SitePast())
+    held.now = max(held.now, frame.now)
+    if frame.raw is not None and frame.raw[0] == partition:
+        journal = max(held.mark.journal, frame.journal)
+        held.mark = Mark(max(held.mark.offset, frame.raw[2]), journal)
+    if frame.settings is not None:
+        try:
+            held.told = Told.of(parse_site(frame.settings, f"frame of {frame.site}"))
+        except SettingsError as error:
+            log.warning("%s", error)

@@ -1,0 +1,165 @@
+"""A client of the door that does not give up: batches of records in, safe on the other side out.
+
+`DoorRefused` is raised only for what no retry can mend: a wrong token, a wrong address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import aiohttp
+import orjson
+
+from pipeline.simulate.stream import Record
+
+EVENTS_PATH = "/v1/events"
+FIRST_DELAY_S = 0.2
+MOST_DELAY_S = 5.0
+_REQUEST_TIMEOUT_S = 30.0
+_PASSING = frozenset({408, 425, 429})
+_TOO_LARGE = 413
+
+log = logging.getLogger(__name__)
+
+
+class DoorRefused(RuntimeError):
+    """The door will not take these events however often they are sent."""
+
+
+@dataclass(slots=True)
+class Receipt:
+    """How many records the door has taken, and how many lines it refused as unreadable."""
+
+    taken: int = 0
+    refused: int = 0
+
+    def add(self, other: Receipt) -> None:
+        """Sum up another one."""
+        self.taken += other.taken
+        self.refused += other.refused
+
+
+def events_url(address: str) -> str:
+    """The door's address for events: `http://host:port` is completed, any other path kept."""
+    parts = urlsplit(address if "://" in address else f"http://{address}")
+    path = EVENTS_PATH if parts.path in ("", "/") else parts.path
+    return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
+
+
+class DoorClient:
+    """Posts records. `on_retry` is told why and for how many seconds a batch has to wait."""
+
+    def __init__(
+        self,
+        address: str,
+        token: str = "",
+        on_retry: Callable[[str, float], None] | None = None,
+        first_delay_s: float = FIRST_DELAY_S,
+    ) -> None:
+        self._url = events_url(address)
+        self._headers = {"Content-Type": "application/x-ndjson"}
+        if token:
+            self._headers["Authorization"] = f"Bearer {token}"
+        self._on_retry = on_retry
+        self._first_delay_s = first_delay_s
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> DoorClient:
+        timeout = aiohttp.ClientTimeout(total=_REQUEST_TIMEOUT_S)
+        self._session = aiohttp.ClientSession(timeout=timeout, headers=self._headers)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def send(self, records: Sequence[Record]) -> Receipt:
+        """Return once the door has all records safe; each site's keep their order.
+
+        Waits and tries again, for ever, while the door cannot be reached or says that it cannot
+        keep them now, so records may arrive twice. Raises `DoorRefused`.
+        """
+        sites: dict[str, list[bytes]] = {}
+        for record in records:
+            sites.setdefault(record.site, []).append(record.payload)
+        receipt = Receipt()
+        for site, payloads in sites.items():
+            receipt.add(await self._send_site(site, payloads))
+        return receipt
+
+    async def _send_site(self, site: str, payloads: list[bytes]) -> Receipt:
+        delay = self._first_delay_s
+        while True:
+            answer = await self._post(site, payloads)
+            if isinstance(answer, Receipt):
+                return answer
+            if answer.too_large:
+                return await self._send_halves(site, payloads)
+            wait = min(answer.retry_after or delay, MOST_DELAY_S)
+            if self._on_retry is not None:
+                self._on_retry(answer.reason, wait)
+            await asyncio.sleep(wait)
+            delay = min(delay * 2, MOST_DELAY_S)
+
+    async def _send_halves(self, site: str, payloads: list[bytes]) -> Receipt:
+        if len(payloads) == 1:
+            log.warning("site %s: the door finds an event of %d bytes too large, left out",
+                        site, len(payloads[0]))  # fmt: skip
+            return Receipt(0, 1)
+        middle = len(payloads) // 2
+        receipt = await self._send_site(site, payloads[:middle])
+        receipt.add(await self._send_site(site, payloads[middle:]))
+        return receipt
+
+    async def _post(self, site: str, payloads: list[bytes]) -> Receipt | _Obstacle:
+        assert self._session is not None, "use the door as a context manager"
+        url = f"{self._url}?site={quote(site, safe='')}"
+        body = b"\n".join(payloads) + b"\n"
+        try:
+            async with self._session.post(url, data=body) as response:
+                text = await response.read()
+                if response.status == 200:
+                    return _receipt(text, len(payloads))
+                return _obstacle(response.status, response.headers.get("Retry-After"), text)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            return _Obstacle(f"{type(error).__name__}: {error}".rstrip(": "))
+
+
+@dataclass(frozen=True, slots=True)
+class _Obstacle:
+    reason: str
+    retry_after: float = 0.0
+    too_large: bool = False
+
+
+def _obstacle(status: int, retry_after: str | None, text: bytes) -> _Obstacle:
+    said = text[:200].decode("utf-8", "replace").strip()
+    if status == _TOO_LARGE:
+        return _Obstacle("too large", too_large=True)
+    if status < 500 and status not in _PASSING:
+        hint = "; give the door's token" if status in (401, 403) else ""
+        raise DoorRefused(f"the door answers {status}: {said or 'no reason given'}{hint}")
+    # The header may also hold a date; then the client's own pace is as good.
+    seconds = float(retry_after) if retry_after and retry_after.isdigit() else 0.0
+    return _Obstacle(f"{status} {said}".strip(), seconds)
+
+
+def _receipt(text: bytes, sent: int) -> Receipt:
+    try:
+        count = int(orjson.loads(text)["refused_count"])
+    except (ValueError, KeyError, TypeError):
+        # Whatever answers here, 200 says that all is safe.
+        return Receipt(sent, 0)
+    if count:
+        log.warning("the door refused %d of %d events: %s", count, sent, text[:300])
+    return Receipt(sent - count, count)

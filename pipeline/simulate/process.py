@@ -1,0 +1,37 @@
+"""Runs a feeder as a process: environment in, log out, stops on SIGTERM and Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Awaitable, Callable
+
+from schemas.config import Config
+
+log = logging.getLogger(__name__)
+
+
+def run_process(run: Callable[[Config], Awaitable[None]]) -> None:
+    """Run until the feed ends or the process is told to stop; errors of `run` are raised."""
+    config = Config.from_env(os.environ)
+    logging.basicConfig(
+        level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    asyncio.run(_until_stopped(run, config))
+
+
+def say_retry(reason: str, seconds: float) -> None:
+    """Log that the door has to be asked again."""
+    log.warning("the door does not take events (%s), again in %.1f s", reason, seconds)
+
+
+async def _until_stopped(run: Callable[[Config], Awaitable[None]], config: Config) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(stop, task.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await run(config)

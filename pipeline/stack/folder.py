@@ -1,0 +1,120 @@
+"""The data folder of an embedded stack: what it plays, its secrets, and its clock."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import orjson
+
+MODE_FILE = "mode.json"
+SECRETS_FILE = "secrets.json"
+_OURS = (
+    MODE_FILE,
+    SECRETS_FILE,
+    "epoch.json",
+    "clock.json",
+    "demo.json",
+    "simulation.json",
+    "feeder.json",
+    "stack.json",
+    "journal",
+    "snapshots",
+    "store",
+    "settings",
+    "logs",
+)
+
+
+class Mode(StrEnum):
+    """What the stack plays."""
+
+    DEMO = "demo"
+    SIMULATE = "simulate"
+    EMPTY = "empty"
+
+
+class FolderError(ValueError):
+    """A data folder that cannot be used; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSecrets:
+    """Passwords of the local store, made at the first start."""
+
+    writer: str
+    analyst: str
+
+
+@dataclass(frozen=True, slots=True)
+class DataFolder:
+    """Paths inside the folder, and what is kept there between starts."""
+
+    root: Path
+
+    @property
+    def settings(self) -> Path:
+        """The watched folder of site settings."""
+        return self.root / "settings"
+
+    @property
+    def journal(self) -> Path:
+        """The door's journal."""
+        return self.root / "journal"
+
+    @property
+    def logs(self) -> Path:
+        """One log file a role."""
+        return self.root / "logs"
+
+    @property
+    def clock(self) -> Path:
+        """The clock file."""
+        return self.root / "clock.json"
+
+    def claim(self, mode: Mode) -> bool:
+        """Takes the folder for a mode; whether it is new. Raises `FolderError` if it is another's.
+
+        A folder that holds something else is not touched.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        path = self.root / MODE_FILE
+        if path.exists():
+            held = Mode(orjson.loads(path.read_bytes())["mode"])
+            if held is not mode:
+                raise FolderError(
+                    f"{self.root} holds a stack of mode {held}; start with --fresh to begin anew, "
+                    "or with --data FOLDER elsewhere"
+                )
+            return False
+        strangers = [entry.name for entry in self.root.iterdir() if entry.name not in _OURS]
+        if strangers:
+            raise FolderError(f"{self.root} is no folder of callboard: it holds {strangers[0]}")
+        path.write_bytes(orjson.dumps({"mode": mode}))
+        return True
+
+    def clear(self) -> None:
+        """Removes what an earlier stack left; nothing else in the folder."""
+        if not (self.root / MODE_FILE).exists():
+            return
+        for name in _OURS:
+            path = self.root / name
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+    def store_secrets(self) -> StoreSecrets:
+        """The store's passwords; only the owner of the folder can read them."""
+        path = self.root / SECRETS_FILE
+        if not path.exists():
+            made = {"writer": secrets.token_urlsafe(18), "analyst": secrets.token_urlsafe(9)}
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "wb") as file:
+                file.write(orjson.dumps(made))
+        obj = orjson.loads(path.read_bytes())
+        return StoreSecrets(obj["writer"], obj["analyst"])

@@ -1,0 +1,244 @@
+"""Starts the embedded stack, restarts what dies, and begins a new epoch when the broker does.
+
+The order of a start: store, its schema, the epoch file, broker, topics, roles, feeder. The store
+outlives an epoch; all other roles belong to one, for their offsets are those of its broker.
+
+`StackError` is raised when a part does not come up; the message holds the end of its log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+import aiohttp
+import orjson
+
+from pipeline.ingest.settings_folder import SettingsFolder
+from pipeline.stack.epoch import begin_epoch
+from pipeline.stack.folder import DataFolder
+from pipeline.stack.process import RoleProcess
+from pipeline.stack.roles import (
+    ROLES,
+    broker_command,
+    environment,
+    port_is_open,
+    ready_addresses,
+    role_command,
+)
+from pipeline.topics import ensure_topics
+from schemas.config import Config
+from sinks.clickhouse import migrate
+from sinks.clickhouse.query import connect
+
+log = logging.getLogger(__name__)
+
+START_S = 60.0
+GRACE_S = 10.0
+BROKER_LIMIT_BYTES = 1_000_000_000
+"""The broker keeps its log in memory; beyond this a new epoch begins."""
+_LOOK_S = 5.0
+
+Say = Callable[[str], None]
+
+
+class StackError(RuntimeError):
+    """A part of the stack did not come up."""
+
+
+class Stack:
+    """The processes of one embedded stack, from start to stop."""
+
+    def __init__(
+        self, folder: DataFolder, config: Config, feeder: list[str], say: Say = log.info
+    ) -> None:
+        self.folder = folder
+        self.config = config
+        self.processes: dict[str, RoleProcess] = {}
+        self._feeder = feeder
+        self._say = say
+        self._watchers: dict[str, asyncio.Task[None]] = {}
+        self._roll = asyncio.Event()
+        self._why = ""
+
+    async def run(self, stop: asyncio.Event, started: Callable[[], None]) -> None:
+        """Runs until `stop` is set; `started` is called when everything is up for the first time.
+
+        Raises `StackError` if a part does not come up.
+        """
+        try:
+            await self._start_store()
+            await self._begin_epoch()
+            started()
+            while not stop.is_set():
+                await self._until(stop)
+                if not stop.is_set():
+                    await self._begin_again()
+        finally:
+            await self._stop_all()
+
+    # --- start --------------------------------------------------------------------------------
+
+    async def _start_store(self) -> None:
+        self._say("store")
+        await self._launch("store", role_command("store"), self.config)
+        await self._until_ready("store")
+        await asyncio.to_thread(self._migrate)
+
+    def _migrate(self) -> None:
+        with contextlib.closing(connect(self.config, write=True)) as client:
+            migrate.migrate(client, self.config.clickhouse_database)
+
+    async def _begin_epoch(self) -> None:
+        self._roll.clear()
+        durable = await asyncio.to_thread(self._durable)
+        sites = _sites_in(self.folder.settings)
+        epoch = begin_epoch(self.folder.root, sites, durable)
+        config = self.config = self.config.model_copy(update={"epoch": epoch})
+        self._say("broker")
+        await self._launch("broker", broker_command(config.bootstrap), config)
+        await self._until_port("broker", config.bootstrap)
+        await ensure_topics(config.bootstrap, config.partitions)
+        for role in ROLES:
+            await self._launch(role, role_command(role), config)
+        for role in ROLES:
+            self._say(role)
+            await self._until_ready(role)
+        if self._feeder:
+            await self._launch("feeder", self._feeder, config)
+
+    def _durable(self) -> dict[str, int]:
+        """By site, the version up to which the store has all rows."""
+        with contextlib.closing(connect(self.config, write=True)) as client:
+            database = self.config.clickhouse_database
+            found = client.query(
+                f"SELECT site, max(version) FROM {database}.sink_progress GROUP BY site"
+            )
+            return {str(site): int(version) for site, version in found.result_rows}
+
+    async def _launch(self, name: str, command: list[str], config: Config) -> None:
+        environ = environment(config)
+        process = RoleProcess(name, command, environ, self.folder.logs / f"{name}.log")
+        self.processes[name] = process
+        await process.start()
+        self._watchers[name] = asyncio.create_task(self._watch(process))
+
+    async def _until_ready(self, role: str) -> None:
+        address = ready_addresses(self.config)[role]
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
+            await self._until_true(role, lambda: _answers(session, address))
+
+    async def _until_port(self, name: str, address: str) -> None:
+        async def is_open() -> bool:
+            return port_is_open(address)
+
+        await self._until_true(name, is_open)
+
+    async def _until_true(self, name: str, probe: Callable[[], Awaitable[bool]]) -> None:
+        deadline = asyncio.get_running_loop().time() + START_S
+        while not await probe():
+            if asyncio.get_running_loop().time() > deadline:
+                words = self.processes[name].last_words()
+                raise StackError(f"{name} is not ready after {START_S:.0f} s:\n{words}")
+            await asyncio.sleep(0.1)
+
+    # --- watch --------------------------------------------------------------------------------
+
+    async def _watch(self, process: RoleProcess) -> None:
+        """Restarts a role that ends; the end of the broker is the end of the epoch."""
+        while True:
+            code = await process.wait()
+            if process.name == "broker":
+                self._ask_roll(f"the broker ended ({_ending(code)}) and its memory with it")
+                return
+            if process.name == "feeder" and code == 0:
+                return
+            pause = process.pause_before_restart()
+            log.warning("%s ended (%s), again in %.1f s", process.name, _ending(code), pause)
+            await asyncio.sleep(pause)
+            await process.start()
+
+    def _ask_roll(self, why: str) -> None:
+        self._why = why
+        self._roll.set()
+
+    async def _until(self, stop: asyncio.Event) -> None:
+        """Waits for the stop or for the end of the epoch, and keeps an eye on the broker's size."""
+        waits = [asyncio.create_task(event.wait()) for event in (stop, self._roll)]
+        try:
+            while not (stop.is_set() or self._roll.is_set()):
+                await asyncio.wait(waits, timeout=_LOOK_S, return_when=asyncio.FIRST_COMPLETED)
+                size = _resident(self.processes["broker"].pid)
+                if size > BROKER_LIMIT_BYTES:
+                    self._ask_roll(f"the broker holds {size / 1e6:.0f} MB")
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    async def _begin_again(self) -> None:
+        log.warning("%s: a new epoch begins from snapshot and journal", self._why)
+        broker_lives = self.processes["broker"].running
+        for name in ("feeder", *ROLES):
+            await self._stop_one(name, GRACE_S if broker_lives else 0.0)
+        await self._stop_one("broker", GRACE_S)
+        await self._begin_epoch()
+
+    # --- stop ---------------------------------------------------------------------------------
+
+    async def _stop_all(self) -> None:
+        """In the order of the data, so that each role can hand on what it holds."""
+        for name in ("feeder", *ROLES, "broker", "store"):
+            await self._stop_one(name, GRACE_S)
+
+    async def _stop_one(self, name: str, grace_s: float) -> None:
+        watcher = self._watchers.pop(name, None)
+        if watcher is not None:
+            watcher.cancel()
+            await asyncio.gather(watcher, return_exceptions=True)
+        process = self.processes.get(name)
+        if process is None:
+            return
+        if grace_s:
+            await process.stop(grace_s)
+        else:
+            await process.kill()
+
+
+def _sites_in(folder: Path) -> list[str]:
+    settings = SettingsFolder(folder)
+    settings.refresh()
+    return list(settings.sites)
+
+
+async def _answers(session: aiohttp.ClientSession, address: str) -> bool:
+    try:
+        async with session.get(address) as response:
+            return response.status == 200
+    except (aiohttp.ClientError, TimeoutError):
+        return False
+
+
+def _ending(code: int) -> str:
+    return f"exit code {code}" if code >= 0 else f"signal {-code}"
+
+
+def _resident(pid: int) -> int:
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def running_stack(environ: Mapping[str, str], root: Path) -> dict[str, str]:
+    """The environment of the stack that runs in a folder, without what is set already."""
+    try:
+        obj = orjson.loads((root / "stack.json").read_bytes())
+        os.kill(obj["pid"], 0)
+    except (OSError, ValueError, KeyError):
+        return {}
+    return {name: value for name, value in obj["environ"].items() if name not in environ}

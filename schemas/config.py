@@ -1,0 +1,95 @@
+"""Configuration of the processes, from environment variables that begin with `CALLBOARD_`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+PREFIX = "CALLBOARD_"
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class ConfigError(ValueError):
+    """An environment variable has a value that cannot be used; the message names it."""
+
+
+class Config(BaseModel):
+    """What a process must know beyond the site settings. Times are milliseconds.
+
+    `clock_file` empty means the wall clock. `epoch` is the incarnation of the frames topic.
+    `checkpoint_ms` and `checkpoint_events` bound what is read again after a crash; raise them if
+    checkpoints take a visible share of a worker's time. `snapshot_dir` empty means no snapshots.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bootstrap: str = "127.0.0.1:9092"
+    partitions: Positive = 32
+    epoch: Annotated[int, Field(ge=0)] = 0
+    settings_dir: Path = Path("settings")
+    data_dir: Path = Path(".callboard")
+    door_host: str = "127.0.0.1"
+    door_port: Port = 7070
+    door_token: str = ""
+    board_host: str = "127.0.0.1"
+    board_port: Port = 7080
+    worker_port: Port = 7090
+    ingest_port: Port = 7091
+    sink_port: Port = 7092
+    clickhouse_url: str = "http://127.0.0.1:8123"
+    clickhouse_user: str = "default"
+    clickhouse_password: str = ""
+    clickhouse_database: str = "callboard"
+    analyst_password: str = ""
+    clock_file: str = ""
+    tick_ms: Positive = 1000
+    checkpoint_ms: Positive = 10_000
+    checkpoint_events: Positive = 100_000
+    log_level: str = "INFO"
+    journal: bool = False
+    snapshot_dir: str = ""
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Config:
+        """Read `CALLBOARD_<FIELD>` variables; raise `ConfigError` that names the wrong one.
+
+        Variables of other names are left alone.
+        """
+        values = {
+            name: environ[variable_of(name)]
+            for name in cls.model_fields
+            if variable_of(name) in environ
+        }
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            variable = variable_of(str(first["loc"][0]))
+            raise ConfigError(f"{variable}={first['input']}: {first['msg']}") from None
+
+    def to_env(self) -> dict[str, str]:
+        """The variables that make `from_env` return an equal configuration."""
+        return {variable_of(name): str(getattr(self, name)) for name in type(self).model_fields}
+
+
+def variable_of(field: str) -> str:
+    """The environment variable of a field."""
+    return PREFIX + field.upper()
+
+
+def misspelt_variables(environ: Mapping[str, str]) -> list[str]:
+    """One warning for each `CALLBOARD_` variable that no field reads, with the likely name."""
+    known = [variable_of(name) for name in Config.model_fields]
+    warnings = []
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            warnings.append(f"{name} is not a setting{hint}")
+    return warnings

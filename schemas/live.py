@@ -1,0 +1,200 @@
+"""What the board shows now, as records of the live topic: parts of one site that changed.
+
+`data` is the whole content of its part: what is absent from a newer part is gone. `LiveParts` keeps
+the newest record of each part and `assemble` puts them together to the object of the contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, cast
+from zlib import crc32
+
+import orjson
+from typing_extensions import TypedDict
+
+VERSION = 1
+PARTS = 64
+ONLY_PART = "0"
+
+Kind = Literal["queues", "teams", "agents", "totals", "trend"]
+KINDS: tuple[Kind, ...] = ("queues", "teams", "agents", "totals", "trend")
+
+TREND_STEP_MS = 60_000
+TREND_STEPS = 60
+
+
+class LiveRecord(TypedDict):
+    """One record of the live topic; `at` is the site's time in epoch ms."""
+
+    v: int
+    site: str
+    epoch: int
+    offset: int
+    at: int
+    kind: Kind
+    part: str
+    data: dict[str, Any]
+
+
+class QueueNow(TypedDict):
+    """The present state of a queue and channel."""
+
+    waiting: int
+    longest_wait_ms: int | None
+    in_service: int
+    waiting_past_threshold: int
+
+
+class QueueEntry(TypedDict):
+    """One queue and channel on the board; each window holds the twenty counters and four KPIs."""
+
+    now: QueueNow
+    windows: dict[str, dict[str, Any]]
+    name: str
+    formula: str
+    exclude_short: bool
+    threshold_ms: int
+    targets: dict[str, float]
+
+
+class TeamEntry(TypedDict):
+    """One team on the board; each window holds the seven state times and the occupancy."""
+
+    agents: dict[str, int]
+    windows: dict[str, dict[str, Any]]
+    name: str
+    occupancy_target: list[float] | None
+
+
+class AgentEntry(TypedDict, total=False):
+    """One agent on the board; `since` is epoch ms, `contacts` those of the open legs."""
+
+    team: str
+    state: str
+    since: int
+    reason: str
+    contacts: list[str]
+
+
+class Trend(TypedDict):
+    """The last hour in steps of a minute; `start` is the epoch ms of the first step."""
+
+    step_ms: int
+    start: int
+    all: dict[str, list[Any]]
+    queues: dict[str, dict[str, list[Any]]]
+
+
+class LiveError(ValueError):
+    """A message on the live topic that is no record of this version."""
+
+
+def part_of(name: str) -> str:
+    """The part that holds a queue or an agent."""
+    return str(crc32(name.encode()) % PARTS)
+
+
+def record_key(site: str, kind: str, part: str) -> bytes:
+    """The Kafka key of a live record."""
+    return f"{site}|{kind}|{part}".encode()
+
+
+def live_record(
+    site: str, stamp: tuple[int, int], at: int, kind: str, part: str, data: dict[str, Any]
+) -> LiveRecord:
+    """A record of one part; `stamp` is (epoch, frame offset)."""
+    return {
+        "v": VERSION,
+        "site": site,
+        "epoch": stamp[0],
+        "offset": stamp[1],
+        "at": at,
+        "kind": cast(Kind, kind),
+        "part": part,
+        "data": data,
+    }
+
+
+def encode_live(record: LiveRecord) -> bytes:
+    """The value of a record on the live topic."""
+    return orjson.dumps(record)
+
+
+def decode_live(payload: bytes) -> LiveRecord:
+    """Read a record of the live topic; raise `LiveError` if it is none of this version."""
+    try:
+        obj = orjson.loads(payload)
+    except orjson.JSONDecodeError as error:
+        raise LiveError(f"not JSON: {error}") from None
+    if not isinstance(obj, dict) or obj.get("v") != VERSION:
+        raise LiveError(f"not a live record of version {VERSION}")
+    missing = LiveRecord.__required_keys__ - obj.keys()
+    if missing or obj["kind"] not in KINDS:
+        raise LiveError(f"not a live record: lacks {sorted(missing)}, kind {obj.get('kind')!r}")
+    return cast(LiveRecord, obj)
+
+
+class LiveParts:
+    """The newest record of each part of one site."""
+
+    def __init__(self) -> None:
+        self._records: dict[tuple[str, str], LiveRecord] = {}
+        self._epoch = -1
+
+    def take(self, record: LiveRecord) -> bool:
+        """Keep the record unless a newer one of its part is held; say whether it was kept.
+
+        The first record of a newer epoch drops all of an older one: a worker begins an epoch by
+        sending everything, so what it does not send any more is gone.
+        """
+        if record["epoch"] < self._epoch:
+            return False
+        if record["epoch"] > self._epoch:
+            self._records.clear()
+            self._epoch = record["epoch"]
+        key = (record["kind"], record["part"])
+        held = self._records.get(key)
+        if held is not None and record["offset"] < held["offset"]:
+            return False
+        self._records[key] = record
+        return True
+
+    def records(self) -> list[LiveRecord]:
+        """All records held."""
+        return list(self._records.values())
+
+    def assemble(self) -> dict[str, Any]:
+        """The object of the contract from what is held; empty before the first totals."""
+        return assemble(self._records.values())
+
+
+def assemble(records: Iterable[LiveRecord]) -> dict[str, Any]:
+    """Put the parts of one site together to the object the board, `replay` and the contract share.
+
+    Beyond the contract it carries `agents`, `trend`, `epoch` and what the totals say of the site.
+    Without a totals record there is no board yet and the result is empty.
+    """
+    by_kind: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
+    site, at, epoch = "", 0, -1
+    for record in records:
+        by_kind[record["kind"]].update(record["data"])
+        site, epoch = record["site"], record["epoch"]
+        at = max(at, record["at"]) if epoch >= 0 and at else record["at"]
+    totals = by_kind["totals"]
+    if not totals:
+        return {}
+    return {
+        "site": site,
+        "at": at,
+        "queues": _sorted(by_kind["queues"]),
+        "teams": _sorted(by_kind["teams"]),
+        **totals,
+        "agents": _sorted(by_kind["agents"]),
+        "trend": by_kind["trend"],
+        "epoch": epoch,
+    }
+
+
+def _sorted(entries: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: entries[name] for name in sorted(entries)}

@@ -1,0 +1,1 @@
+"""Where results land: ClickHouse, Prometheus and the board. Sinks import only schemas."""

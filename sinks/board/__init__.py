@@ -1,0 +1,1 @@
+"""The board: a web page over server-sent events, fed from the live topic alone."""

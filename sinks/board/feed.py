@@ -1,0 +1,142 @@
+"""The live topic into the board: every partition, no group, from the earliest record that matters.
+
+Without a group a board commits nothing and can be started as often as one likes; reading what is
+retained fills it at once, for the worker repeats everything every ten seconds. The broker may
+vanish, or come back empty with a topic of the same name, which leaves a consumer waiting at an
+offset that will not exist for hours; after a silence the feed compares and begins again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+
+from schemas.live import LiveRecord, decode_live
+from schemas.topics import LIVE
+
+log = logging.getLogger(__name__)
+
+Offsets = dict[TopicPartition, int]
+
+RETRY_S = 1.0
+SILENCE_S = 3.0
+"""Silence after which the feed asks the broker whether it still stands where the topic ends. The
+worker ticks each second, so that is a sign of trouble; shorter only asks more often."""
+REQUEST_MS = 5000
+TAIL = 20_000
+"""Records per partition that are read at the start. They hold minutes of a large site, all of it
+many times over; more only delays the moment at which the board is ready."""
+BATCH = 500
+"""Records taken at once; viewers get nothing meanwhile."""
+
+
+class FeedLostError(Exception):
+    """The topic is not there, or is no longer the one that was being read."""
+
+
+class LiveFeed:
+    """Hands every record of the live topic to `apply`, in order within a site.
+
+    `caught_up` says whether all that was retained at the start has been read and the broker
+    answers. Records that cannot be read are counted in `refused` and logged; they stop nothing.
+    """
+
+    def __init__(
+        self, bootstrap: str, apply: Callable[[LiveRecord], None], topic: str = LIVE
+    ) -> None:
+        self._bootstrap = bootstrap
+        self._apply = apply
+        self._topic = topic
+        self.caught_up = False
+        self.refused = 0
+
+    async def run(self) -> None:
+        """Follow the topic until cancelled; a lost broker is looked for again."""
+        while True:
+            try:
+                await self._follow()
+            except (KafkaError, FeedLostError, OSError, TimeoutError) as error:
+                log.warning("live topic %s lost: %s; trying again", self._topic, error)
+            finally:
+                self.caught_up = False
+            await asyncio.sleep(RETRY_S)
+
+    async def _follow(self) -> None:
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=100,
+            request_timeout_ms=REQUEST_MS,
+            metadata_max_age_ms=30_000,
+        )
+        try:
+            await consumer.start()
+            partitions = await self._partitions(consumer)
+            consumer.assign(partitions)
+            await self._read(consumer, await _begin(consumer, partitions))
+        finally:
+            await consumer.stop()
+
+    async def _partitions(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
+        await consumer.topics()
+        numbers = consumer.partitions_for_topic(self._topic)
+        if not numbers:
+            raise FeedLostError("there is no such topic yet")
+        return [TopicPartition(self._topic, number) for number in sorted(numbers)]
+
+    async def _read(self, consumer: AIOKafkaConsumer, goal: Offsets) -> None:
+        heard = time.monotonic()
+        while True:
+            batches = await consumer.getmany(timeout_ms=200, max_records=BATCH)
+            if batches:
+                heard = time.monotonic()
+                self._take(record for batch in batches.values() for record in batch)
+            elif time.monotonic() - heard > SILENCE_S:
+                await self._compare(consumer, list(goal))
+                heard = time.monotonic()
+            if not self.caught_up:
+                self.caught_up = await _reached(consumer, goal)
+            # A long catch-up hands over batch after batch without a pause of its own.
+            await asyncio.sleep(0)
+
+    async def _compare(self, consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> None:
+        ends = await asyncio.wait_for(consumer.end_offsets(partitions), REQUEST_MS / 1000)
+        for partition in partitions:
+            if await consumer.position(partition) > ends[partition]:
+                raise FeedLostError("the topic has begun anew")
+
+    def _take(self, records: Iterable[ConsumerRecord]) -> None:
+        for record in records:
+            try:
+                self._apply(decode_live(record.value or b""))
+            except (ValueError, KeyError, TypeError) as error:
+                self.refused += 1
+                log.warning(
+                    "live record refused: topic=%s partition=%d offset=%d: %r",
+                    record.topic,
+                    record.partition,
+                    record.offset,
+                    error,
+                )
+
+
+async def _begin(consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> Offsets:
+    """Go to where reading starts; returns where the topic ends now."""
+    first = await consumer.beginning_offsets(partitions)
+    ends: Offsets = await consumer.end_offsets(partitions)
+    for partition in partitions:
+        consumer.seek(partition, max(first[partition], ends[partition] - TAIL))
+    return ends
+
+
+async def _reached(consumer: AIOKafkaConsumer, goal: Offsets) -> bool:
+    for partition, end in goal.items():
+        if await consumer.position(partition) < end:
+            return False
+    return True

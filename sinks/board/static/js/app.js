@@ -1,0 +1,195 @@
+// The page: which site, view and window the address names, what the connection says of itself, and
+// the second that passes between two messages.
+
+import { Agents, count } from "./agents.js";
+import { h, setData, setText } from "./dom.js";
+import { WINDOWS, age, integer, percent, timeOfDay } from "./format.js";
+import { LEVELS } from "./kpi.js";
+import { Live, STALE_MS } from "./live.js";
+import { Queues } from "./queues.js";
+import { refreshTip, watchTips } from "./tip.js";
+import { Wall, overall } from "./wall.js";
+
+const TICK_MS = 250;
+const SITES_MS = 10_000;
+const PATIENCE_MS = 1200;
+const ANNOUNCE_MS = 30_000;
+
+const byId = (id) => document.getElementById(id);
+const VIEWS = { wall: Wall, queues: Queues, agents: Agents };
+const made = {};
+const live = new Live(render);
+const began = performance.now();
+
+const state = { site: "", view: "wall", window: "30m" };
+let sites = [];
+let announced = { state: "", level: "", at: -Infinity };
+
+function readAddress() {
+  const query = new URLSearchParams(location.search);
+  state.site = query.get("site") ?? "";
+  state.window = query.get("window") in WINDOWS ? query.get("window") : "30m";
+  const view = location.hash.slice(1);
+  state.view = view in VIEWS ? view : "wall";
+}
+
+function writeAddress(change) {
+  const query = new URLSearchParams(location.search);
+  for (const [name, value] of Object.entries(change)) query.set(name, value);
+  history.replaceState(null, "", `?${query}${location.hash}`);
+  readAddress();
+  follow();
+}
+
+// Make page and connection what the address says.
+function follow() {
+  document.documentElement.dataset.view = state.view;
+  made[state.view] ??= new VIEWS[state.view]();
+  const main = byId("main");
+  if (main.firstElementChild !== made[state.view].node) main.replaceChildren(made[state.view].node);
+  for (const link of document.querySelectorAll("nav a")) {
+    if (link.hash === `#${state.view}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  for (const input of byId("windows").querySelectorAll("input")) input.checked = input.value === state.window;
+  const site = siteShown();
+  if (site) live.open(site, state.view);
+  render();
+}
+
+const siteShown = () => state.site || sites[0]?.site || "";
+
+async function askSites() {
+  try {
+    const answer = await fetch("api/sites", { cache: "no-store" });
+    if (answer.ok) sites = await answer.json();
+    fillSites();
+    if (!live.address && siteShown()) follow();
+  } catch {
+    // The stream's own state tells whether the board is there.
+  }
+  setTimeout(askSites, live.address ? SITES_MS : 1000);
+}
+
+function fillSites() {
+  const choice = byId("site");
+  const known = JSON.stringify(sites.map(({ site, name }) => [site, name]));
+  choice.hidden = sites.length < 2;
+  byId("site-name").classList.toggle("vh", !choice.hidden);
+  if (choice.known !== known) {
+    choice.known = known;
+    choice.replaceChildren(...sites.map(({ site, name }) => h("option", { value: site }, name)));
+  }
+  choice.value = siteShown();
+}
+
+function render() {
+  const { board } = live;
+  const now = live.siteNow();
+  showState(now);
+  // Never the figures of another site under this one's name.
+  byId("main").classList.toggle("empty", !board);
+  if (!board) return;
+  setText(byId("site-name"), board.name || board.site);
+  const asOf = `As of ${timeOfDay(board.at, board.time_zone)}, ${age(live.age())} old.`;
+  made[state.view].render({ board, window: state.window, now, asOf });
+  count(byId("main"), now);
+  const { row, verdict } = overall(board, state.window, now);
+  const stale = live.state() === "live" ? "" : "(old) ";
+  document.title = `${stale}${integer(row.waiting)} waiting, ${percent(row.service_level)} · ${board.name || board.site}`;
+  announce(verdict.level, row);
+}
+
+const SAYING = {
+  connecting: ["Connecting", () => "to the board. Nothing has come yet."],
+  waiting: ["Waiting for the first figures", () => (siteShown() ? `of ${siteShown()}.` : "")],
+  lost: ["Connection lost", (old, at) => `Figures are ${old} old, from ${at}. Connecting again.`],
+  stale: ["Figures are old", (old, at) => `They are from ${at}, ${old} ago. The board waits for the pipeline.`],
+  live: ["", () => ""],
+};
+
+function showState(now) {
+  const { board } = live;
+  const name = !live.address && performance.now() - began > PATIENCE_MS ? "waiting" : live.state();
+  const ageMs = live.age();
+  const old = age(ageMs);
+  const zone = board?.time_zone ?? "UTC";
+  setData(document.body, "state", name);
+  setData(byId("age"), "age", ageMs == null ? "" : Math.round(ageMs));
+  setText(byId("age-text"), ageMs == null ? "no data" : `${old} old`);
+  if (board) setText(byId("clock"), timeOfDay(name === "live" ? now : board.at, zone));
+  const [head, text] = SAYING[name];
+  const early = name === "connecting" && performance.now() - began < PATIENCE_MS;
+  byId("banner").hidden = name === "live" || early;
+  setText(byId("banner-head"), head);
+  setText(byId("banner-text"), text(old, timeOfDay(board?.at, zone)));
+}
+
+// Spoken, and therefore rarely: when the state of the data or of the service level changes.
+function announce(level, row) {
+  const name = live.state();
+  const here = performance.now();
+  if (name !== announced.state) {
+    if (announced.state || name !== "live") setText(byId("announce"), name === "live" ? "Figures are live again." : SAYING[name][0]);
+    announced = { ...announced, state: name };
+  } else if (level !== announced.level && here - announced.at > ANNOUNCE_MS) {
+    setText(byId("announce"), level === "none" ? "" : `${LEVELS[level]}: service level ${percent(row.service_level)}, ${integer(row.waiting)} waiting.`);
+    announced = { ...announced, level, at: here };
+  }
+}
+
+function explainAge() {
+  const { board } = live;
+  if (!board) return [["head", "No figures yet"]];
+  const now = live.siteNow();
+  const sources = Object.entries(board.sources ?? {}).map(([source, ts]) => ["sum", `${source || "no source"}: last event ${timeOfDay(ts, board.time_zone)}, ${age(Math.max(0, now - ts))} before the board's time`]);
+  return [
+    ["head", `Figures as of ${timeOfDay(board.at, board.time_zone)} (${board.time_zone})`],
+    ["", `Older than ${STALE_MS / 1000} s they are marked as old.`],
+    ...sources,
+    ["", `${integer(board.late)} late, ${integer(board.dead_lettered)} dead-lettered, ${integer(board.inconsistent)} inconsistent events.`],
+  ];
+}
+
+function begin() {
+  const windows = byId("windows");
+  for (const [name, { label, text }] of Object.entries(WINDOWS)) {
+    const input = h("input", { type: "radio", name: "window", id: `w-${name}`, value: name, "aria-label": text, onchange: () => writeAddress({ window: name }) });
+    windows.append(input, h("label", { for: `w-${name}`, title: text }, label));
+  }
+  byId("site").addEventListener("change", ({ target }) => writeAddress({ site: target.value }));
+  const theme = byId("theme");
+  const named = (choice) => theme.setAttribute("aria-label", `Theme: ${choice}`);
+  named(document.documentElement.dataset.choice);
+  theme.tip = () => [["", theme.getAttribute("aria-label")]];
+  theme.addEventListener("click", () => {
+    named(window.callboardTheme.next());
+    refreshTip();
+  });
+  byId("age").tip = explainAge;
+  byId("skip").addEventListener("click", (event) => {
+    // The address keeps naming the view.
+    event.preventDefault();
+    byId("main").focus();
+  });
+  addEventListener("hashchange", () => {
+    readAddress();
+    follow();
+  });
+  watchTips();
+  readAddress();
+  follow();
+  askSites();
+  let second = 0;
+  setInterval(() => {
+    showState(live.siteNow());
+    const due = Math.floor(live.siteNow() / 1000);
+    if (due !== second) {
+      second = due;
+      render();
+      refreshTip();
+    }
+  }, TICK_MS);
+}
+
+begin();

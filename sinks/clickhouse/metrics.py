@@ -1,0 +1,62 @@
+"""Metrics of the sink: every name in one place, in a registry of its own."""
+
+from __future__ import annotations
+
+import time
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+# From an insert into a quiet store to one that waits behind merges.
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class SinkMetrics:
+    """What the sink counts; `registry` is what its `/metrics` page shows."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.rows = Counter(
+            "callboard_sink_rows_inserted", "Rows inserted, by table.", ["table"], registry=registry
+        )
+        self.batches = Counter(
+            "callboard_sink_batches", "Batches written with all their tables.", registry=registry
+        )
+        self.retries = Counter(
+            "callboard_sink_insert_retries",
+            "Inserts the store could not take and that were tried again.",
+            registry=registry,
+        )
+        self.bad_rows = Counter(
+            "callboard_sink_bad_rows",
+            "Rows dead-lettered because the store refuses them, by table.",
+            ["table"],
+            registry=registry,
+        )
+        self.seconds = Histogram(
+            "callboard_sink_insert_duration_seconds",
+            "Time one insert took.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.last_insert = Gauge(
+            "callboard_sink_last_insert_timestamp_seconds",
+            "When rows were last written.",
+            registry=registry,
+        )
+        self.lag = Gauge(
+            "callboard_sink_lag_records",
+            "Records of rows that are not written yet.",
+            registry=registry,
+        )
+        self.partitions = Gauge(
+            "callboard_sink_partitions", "Partitions assigned.", registry=registry
+        )
+        self.ready = Gauge(
+            "callboard_sink_ready", "1 while the readiness page says 200.", registry=registry
+        )
+
+    def inserted(self, table: str, rows: int, seconds: float) -> None:
+        """An insert has been written."""
+        self.rows.labels(table).inc(rows)
+        self.seconds.observe(seconds)
+        self.last_insert.set(time.time())

@@ -1,0 +1,111 @@
+"""Questions to the configured store: run one statement, read-only unless told otherwise.
+
+QueryError      the store cannot be reached, or refuses the statement; one line, no traceback
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+from clickhouse_connect import get_client
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from schemas.config import Config
+
+ANALYST = "analyst"
+
+_RECEIVED = re.compile(r"^.*?server response: ", re.DOTALL)
+_CODE = re.compile(r"^Code: \d+\. DB::Exception: ")
+_ENDS_WITH_FORMAT = re.compile(r"\bFORMAT\s+\w+\s*;?\s*$", re.IGNORECASE)
+
+
+class QueryError(Exception):
+    """A statement that could not be run, in words for who wrote it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Names and ClickHouse types of the columns, and the rows as JSON values."""
+
+    columns: list[str]
+    types: list[str]
+    rows: list[list[Any]]
+
+
+def connect(config: Config, *, write: bool = False, database: str | None = None) -> Client:
+    """A client of the store: as analyst where there is one, as writer if asked.
+
+    `database` is the one that names without a database mean. Raises `QueryError`.
+    """
+    address = urlsplit(config.clickhouse_url)
+    analyst = bool(config.analyst_password) and not write
+    try:
+        return get_client(
+            host=address.hostname or "127.0.0.1",
+            port=address.port or (8443 if address.scheme == "https" else 8123),
+            secure=address.scheme == "https",
+            username=ANALYST if analyst else config.clickhouse_user,
+            password=config.analyst_password if analyst else config.clickhouse_password,
+            database=database,
+            autogenerate_session_id=False,
+            show_clickhouse_errors="scrub",
+            query_retries=0,
+        )
+    except (ClickHouseError, OSError) as error:
+        raise QueryError(f"no answer from {config.clickhouse_url}: {cleaned(error)}") from error
+
+
+class Question:
+    """A connection that asks; every method may raise `QueryError`."""
+
+    def __init__(self, config: Config, *, write: bool = False) -> None:
+        self._client = connect(config, write=write, database=config.clickhouse_database)
+        # An analyst is read-only anyway, and on some servers may not even say so.
+        is_analyst = bool(config.analyst_password) and not write
+        self._settings: dict[str, Any] = {} if write or is_analyst else {"readonly": 1}
+
+    def table(self, sql: str, parameters: Mapping[str, str] | None = None) -> Answer | str:
+        """The answer with its columns; text if the statement names a format of its own."""
+        text = self.text(sql, "JSONCompact", parameters)
+        if names_format(sql):
+            return text
+        if not text.strip():
+            return Answer([], [], [])
+        found = orjson.loads(text)
+        meta = found["meta"]
+        return Answer([c["name"] for c in meta], [c["type"] for c in meta], found["data"])
+
+    def text(self, sql: str, form: str, parameters: Mapping[str, str] | None = None) -> str:
+        """The answer as text in a ClickHouse format; one that the statement names goes first."""
+        query = sql.strip().rstrip(";")
+        try:
+            body = self._client.raw_query(
+                query,
+                parameters=dict(parameters) if parameters else None,
+                settings=self._settings,
+                fmt=None if names_format(query) else form,
+            )
+        except (ClickHouseError, OSError) as error:
+            raise QueryError(cleaned(error)) from error
+        return body.decode("utf-8", "replace")
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+
+def names_format(sql: str) -> bool:
+    """Whether the statement ends with a FORMAT clause."""
+    return _ENDS_WITH_FORMAT.search(sql) is not None
+
+
+def cleaned(error: BaseException) -> str:
+    """What the store says, without what only its developers need."""
+    text = _RECEIVED.sub("", str(error).strip())
+    return _CODE.sub("", text).strip() or type(error).__name__

@@ -1,0 +1,372 @@
+"""The sink role: rows from `kpi.rows` into ClickHouse, offsets committed last.
+
+Rows gather by partition for about a second, are written as one batch (a token per range of offsets
+and table), then the progress of their sites, then the offset is committed. A crash in between
+writes the same rows again, which the tables take as what they have: rows are replaced by key and
+version. While the store is away the same batch is tried for ever; Kafka keeps what follows. Rows
+the store refuses go to the dead letters and hold up nobody.
+
+What fails with the broker ends a *session*: its consumer and its batches are dropped, and the next
+one reads on from what is committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+
+from schemas.config import Config
+from schemas.topics import DEAD, ROWS
+from sinks.clickhouse.batch import BadRow, Batch
+from sinks.clickhouse.metrics import SinkMetrics
+from sinks.clickhouse.migrate import MigrationError, load
+from sinks.clickhouse.page import serve
+from sinks.clickhouse.writer import HttpStore, Stopped, Store, Unavailable, Writer
+
+log = logging.getLogger(__name__)
+
+GROUP = "callboard-sink"
+MAX_ROWS = 50_000
+"""Rows of a batch; a larger one makes catching up no faster and a retry dearer."""
+GATHER_S = 1.0
+"""How long rows gather, so that a table gets about one insert a second."""
+GATHER_MORE_S = 0.25
+"""How much longer for each further partition with rows, for each is an insert of its own."""
+POLL_MS = 200
+POLL_RECORDS = 100
+WATCH_S = 3.0
+"""How often the broker is asked where the topic ends."""
+REQUEST_S = 5.0
+DRAIN_S = 5.0
+"""How long a stopping sink tries to write what it has; the next one reads the rest again."""
+FAILING_S = 10.0
+"""How long the store may refuse to take rows before the sink says it is not ready."""
+PAYLOAD_BYTES = 65_536
+NEVER_MS = 2**31 - 1
+
+Records = dict[TopicPartition, list[Any]]
+
+
+class SinkError(Exception):
+    """The sink cannot run as it is configured; the message says what to change."""
+
+
+class TopicChanged(Exception):
+    """The topic ends before the place that was being read: it has begun anew."""
+
+
+class Sink:
+    """The role as a process: its page, and one session after another."""
+
+    def __init__(self, config: Config, store: Store | None = None) -> None:
+        self.config = config
+        self.metrics = SinkMetrics()
+        self.store = store or HttpStore(config)
+        self.stopping: asyncio.Event = asyncio.Event()
+        self.session: Session | None = None
+        self._waits_for = "the store"
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set. Raises `SinkError` if the topic is not as configured."""
+        self.stopping = stop
+        runner = await serve(self.metrics, self.unready, self.config.sink_port)
+        try:
+            await self._schema()
+            while not stop.is_set():
+                await self._session()
+        finally:
+            await runner.cleanup()
+            if isinstance(self.store, HttpStore):
+                await self.store.close()
+
+    def unready(self) -> str:
+        """Why the sink is not ready, empty if it is."""
+        if self.session is None:
+            return f"waiting for {self._waits_for}"
+        return self.session.unready()
+
+    async def _schema(self) -> None:
+        """Wait until the tables are as this version needs them."""
+        if not isinstance(self.store, HttpStore):
+            return
+        said = ""
+        while not self.stopping.is_set():
+            problem = await _schema_problem(self.store, self.config.clickhouse_database)
+            if not problem:
+                return
+            if problem != said:
+                log.warning("waiting for the store: %s", problem)
+                said = problem
+            self._waits_for = f"the store: {problem}"
+            await _pause(self.stopping, 1.0)
+
+    async def _session(self) -> None:
+        self._waits_for = "the broker"
+        session = Session(self)
+        try:
+            await session.start()
+            self.session = session
+            await session.work()
+        except (KafkaError, OSError, TimeoutError, TopicChanged) as error:
+            log.warning("session lost, beginning again: %r", error)
+            await _pause(self.stopping, 1.0)
+        finally:
+            self.session = None
+            await session.stop()
+
+
+class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not typed
+    """One life of the consumer and its batches between two faults of the broker."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._metrics = sink.metrics
+        self._stop = sink.stopping
+        self._writer = Writer(sink.store, sink.metrics, self._given_up)
+        self._consumer = _consumer(sink.config)
+        self._producer: AIOKafkaProducer | None = None
+        self._gathering: dict[int, Batch] = {}
+        self._since: dict[int, float] = {}
+        self._full: deque[Batch] = deque()
+        self._written: dict[int, int] = {}
+        self._writing = -1
+        self._lost = False
+        self._deadline = float("inf")
+        self._read: dict[int, int] = {}
+        self._begun_anew = ""
+        self._assigned = False
+
+    async def start(self) -> None:
+        """Connect and ask for partitions. Raises what the broker raises, or `SinkError`."""
+        await self._consumer.start()
+        await self._topic()
+        config = self._sink.config
+        if config.journal:
+            # The embedded stack has one sink: no group to wait for after a kill.
+            mine = [TopicPartition(ROWS, number) for number in range(config.partitions)]
+            self._consumer.assign(mine)
+            await self.on_partitions_assigned(mine)
+        else:
+            self._consumer.subscribe([ROWS], listener=self)
+
+    async def _topic(self) -> None:
+        while ROWS not in await self._consumer.topics():
+            if self._stop.is_set():
+                return
+            await _pause(self._stop, 0.5)
+        found = len(self._consumer.partitions_for_topic(ROWS) or ())
+        if found != self._sink.config.partitions:
+            raise SinkError(
+                f"topic {ROWS}: expected {self._sink.config.partitions} partitions, found {found}. "
+                "Set CALLBOARD_PARTITIONS to what the topics were made with, the same for every "
+                "role."
+            )
+
+    async def work(self) -> None:
+        """Read, gather and write until the sink stops, then write what is left."""
+        watch = asyncio.create_task(self._watch())
+        try:
+            while not self._stop.is_set():
+                records = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=POLL_RECORDS)
+                self._gather(records)
+                await self._write_due(time.monotonic())
+                self._check()
+            await self._write_due(float("inf"))
+        finally:
+            watch.cancel()
+
+    async def stop(self) -> None:
+        """Leave the group and close the connections, without waiting long for a broker."""
+        for end in (self._consumer, self._producer):
+            if end is not None:
+                with contextlib.suppress(KafkaError, OSError, TimeoutError):
+                    await asyncio.wait_for(end.stop(), REQUEST_S)
+
+    def unready(self) -> str:
+        """Why nothing would be written now, empty if it would."""
+        failing = self._writer.failing_since
+        if failing is not None and time.monotonic() - failing > FAILING_S:
+            return "the store takes no rows"
+        return "" if self._assigned else "no assignment yet"
+
+    # --- partitions come and go -----------------------------------------------------------------
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Called by the consumer when it has its partitions."""
+        self._assigned = True
+        self._metrics.partitions.set(len(list(assigned)))
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Called by the consumer before others may read its partitions: their rows are dropped,
+        for whoever has them next reads them again."""
+        self._assigned = False
+        for partition in [tp.partition for tp in revoked]:
+            self._gathering.pop(partition, None)
+            self._since.pop(partition, None)
+            self._written.pop(partition, None)
+            self._read.pop(partition, None)
+            self._full = deque(batch for batch in self._full if batch.partition != partition)
+            self._lost = self._lost or partition == self._writing
+
+    def _given_up(self) -> bool:
+        now = time.monotonic()
+        if self._stop.is_set():
+            self._deadline = min(self._deadline, now + DRAIN_S)
+        return self._lost or now > self._deadline
+
+    # --- gathering and writing --------------------------------------------------------------------
+
+    def _gather(self, records: Records) -> None:
+        for tp, found in records.items():
+            self._written.setdefault(tp.partition, found[0].offset)
+            self._read[tp.partition] = found[-1].offset + 1
+            for record in found:
+                batch = self._gathering.get(tp.partition)
+                if batch is None:
+                    batch = self._gathering[tp.partition] = Batch(tp.partition)
+                    self._since[tp.partition] = time.monotonic()
+                batch.add(record.offset, record.value or b"")
+                if batch.rows >= MAX_ROWS:
+                    self._close(tp.partition)
+
+    def _close(self, partition: int) -> None:
+        self._full.append(self._gathering.pop(partition))
+        del self._since[partition]
+
+    async def _write_due(self, now: float) -> None:
+        patience = GATHER_S + GATHER_MORE_S * max(0, len(self._gathering) - 1)
+        for partition in [p for p, since in self._since.items() if now - since >= patience]:
+            self._close(partition)
+        while self._full:
+            await self._write(self._full.popleft())
+
+    async def _write(self, batch: Batch) -> None:
+        self._writing, self._lost = batch.partition, False
+        try:
+            bad = batch.bad + await self._writer.write(batch)
+            for row in bad:
+                await self._bury(row)
+            await self._commit(batch)
+            self._metrics.batches.inc()
+        except Stopped:
+            log.info("left to the next: partition %d from %d", batch.partition, batch.first)
+        finally:
+            self._writing = -1
+
+    async def _bury(self, bad: BadRow) -> None:
+        log.error(
+            "bad row: table=%s partition=%d offset=%d: %s",
+            *(bad.field, bad.place.partition, bad.place.offset, bad.detail),
+        )
+        self._metrics.bad_rows.labels(bad.field).inc()
+        if self._producer is None:
+            self._producer = AIOKafkaProducer(
+                bootstrap_servers=self._sink.config.bootstrap, acks="all"
+            )
+            await self._producer.start()
+        key, value = dead_letter(bad)
+        await self._producer.send_and_wait(DEAD, value, key=key)
+
+    async def _commit(self, batch: Batch) -> None:
+        offsets = {TopicPartition(ROWS, batch.partition): batch.last + 1}
+        self._check()
+        try:
+            await asyncio.wait_for(self._consumer.commit(offsets), REQUEST_S)
+        except (CommitFailedError, IllegalStateError):
+            log.info("partition %d has gone to another sink", batch.partition)
+            return
+        self._written[batch.partition] = batch.last + 1
+
+    # --- looking after the topic ----------------------------------------------------------------
+
+    async def _watch(self) -> None:
+        """Measure the lag, also while the store is away, and notice a topic that begins anew.
+
+        A broker in memory comes back empty; a consumer that stands beyond the end of its topic
+        would wait there until the topic has grown as long as it was, and miss all before.
+        """
+        while True:
+            await asyncio.sleep(WATCH_S)
+            mine = list(self._consumer.assignment())
+            try:
+                ends = await asyncio.wait_for(self._consumer.end_offsets(mine), REQUEST_S)
+            except (KafkaError, OSError, TimeoutError) as error:
+                log.debug("ends of %s unknown: %r", ROWS, error)
+                continue
+            lag = 0
+            for tp, end in ends.items():
+                if self._read.get(tp.partition, 0) > end:
+                    self._begun_anew = f"{ROWS} {tp.partition} ends at {end}, before what was read"
+                lag += max(0, end - self._written.get(tp.partition, end))
+            self._metrics.lag.set(lag)
+
+    def _check(self) -> None:
+        if self._begun_anew:
+            raise TopicChanged(self._begun_anew)
+
+
+def dead_letter(bad: BadRow) -> tuple[bytes, bytes]:
+    """Key and value of the dead letter of a row, or of a record, that cannot be written."""
+    place = bad.place
+    letter: dict[str, Any] = {"v": 1}
+    if place.site:
+        letter["site"] = place.site
+    letter |= {
+        "reason": "bad_row",
+        "field": bad.field,
+        "detail": bad.detail,
+        "at": place.at,
+        "epoch": place.epoch,
+        "topic": ROWS,
+        "partition": place.partition,
+        "offset": place.offset,
+        "payload": bad.payload[:PAYLOAD_BYTES].decode("utf-8", "replace"),
+    }
+    key = orjson.dumps([place.epoch, ROWS, place.partition, place.offset])
+    return key, orjson.dumps(letter)
+
+
+async def _schema_problem(store: HttpStore, database: str) -> str:
+    """What keeps the tables from being what this version writes to; empty if nothing does."""
+    newest = load()[-1]
+    try:
+        rows = await store.check(
+            f"SELECT count() FROM {database}.schema_migrations WHERE number = {newest.number}"
+        )
+    except (Unavailable, MigrationError) as error:
+        return str(error)
+    return "" if rows[0][0] else f"{newest.name} is not applied, run `callboard migrate`"
+
+
+def _consumer(config: Config) -> AIOKafkaConsumer:
+    return AIOKafkaConsumer(
+        bootstrap_servers=config.bootstrap,
+        client_id=GROUP,
+        # What one broker in memory was told is not true of the next: an epoch is a group.
+        group_id=f"{GROUP}-{config.epoch}",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=POLL_MS,
+        fetch_max_bytes=16 * 1024 * 1024,
+        max_partition_fetch_bytes=4 * 1024 * 1024,
+        session_timeout_ms=6_000,
+        heartbeat_interval_ms=1_500,
+        rebalance_timeout_ms=30_000,
+        # While the store is away nothing is polled, for hours if need be, and the partitions stay:
+        # another sink could not write them either.
+        max_poll_interval_ms=NEVER_MS,
+    )
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)

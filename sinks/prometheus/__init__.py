@@ -1,0 +1,1 @@
+"""Metrics: names, and the collector that renders what a worker published last."""

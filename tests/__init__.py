@@ -1,0 +1,1 @@
+"""Tests of callboard; the tree mirrors the packages."""

@@ -1,0 +1,403 @@
+"""From frame to result: order, crashes, poison, late events, revocation and pace."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import orjson
+import pytest
+
+from agents_stream.agent import FRESH_S, WorkerError
+from agents_stream.checkpoint import MARKER_PART
+from pipeline.engine import Site
+from schemas.frames import encode_frame
+from schemas.topics import DEAD, LIVE, ROWS
+from tests.agents_stream.fakes import (
+    CONFIG,
+    POISON,
+    CountingSite,
+    Crash,
+    Log,
+    LogWorker,
+    a_morning,
+    frame,
+    frame_of,
+)
+
+
+async def _uninterrupted(frames: list[bytes], engine: Any = CountingSite) -> LogWorker:
+    log = Log()
+    log.frames = frames
+    worker = LogWorker(log, 1, engine)
+    await worker.read_on()
+    await worker.agent.finish()
+    return worker
+
+
+def _rows(log: Log) -> dict[tuple[str, int, int], Any]:
+    """The newest record of each frame's rows, as the store would keep them."""
+    return {(v["site"], v["version"], v["part"]): v["tables"] for _, v in log.topic(ROWS)}
+
+
+async def _through_crashes(log: Log, crash_at: list[int], engine: Any = CountingSite) -> LogWorker:
+    """Read everything; at each crash a new owner starts from what the log holds."""
+    member = 0
+    while True:
+        member += 1
+        log.crash_after = crash_at[member - 1] if member <= len(crash_at) else None
+        try:
+            worker = LogWorker(log, member, engine)
+            await worker.read_on()
+            await worker.agent.finish()
+        except Crash:
+            continue
+        return worker
+
+
+# --- crashes ------------------------------------------------------------------------------------
+
+
+async def test_a_crash_after_any_single_record_gives_the_same_totals_and_rows() -> None:
+    frames = a_morning()
+    whole = await _uninterrupted(frames)
+    records = len(whole.log.records)
+    assert records >= 100
+    for crash_after in range(1, records + 1):
+        log = Log(seed=crash_after)
+        log.frames = frames
+        worker = await _through_crashes(log, [crash_after])
+        assert worker.figures_by_site() == whole.figures_by_site(), crash_after
+        assert _rows(log) == _rows(whole.log), crash_after
+        assert LogWorker(log, 99).next == len(frames)
+
+
+@pytest.mark.parametrize("seed", range(40))
+async def test_a_series_of_crashes_gives_the_same_totals_and_rows(seed: int) -> None:
+    frames = a_morning(40)
+    whole = await _uninterrupted(frames)
+    log = Log(seed)
+    log.frames = frames
+    steps = [log.random.randint(1, 30) for _ in range(12)]
+    crash_at = [sum(steps[: n + 1]) for n in range(len(steps))]
+    worker = await _through_crashes(log, crash_at)
+    assert worker.figures_by_site() == whole.figures_by_site()
+    assert _rows(log) == _rows(whole.log)
+    assert worker.figures.states_lost == 0
+
+
+async def test_the_real_engine_survives_a_crash_after_any_single_record() -> None:
+    frames = _calls()
+    whole = await _uninterrupted(frames, Site)
+    views = {e.site: e.view() for e in whole.agent.engines()}  # type: ignore[attr-defined]
+    assert views["north"]["all"]["queues"]["windows"]["total"]["handled"] > 3
+    records = len(whole.log.records)
+    for crash_after in range(1, records + 1, 3):
+        log = Log(seed=crash_after)
+        log.frames = frames
+        worker = await _through_crashes(log, [crash_after], Site)
+        found = {e.site: e.view() for e in worker.agent.engines()}  # type: ignore[attr-defined]
+        assert found == views, crash_after
+        assert _rows(log) == _rows(whole.log), crash_after
+
+
+def _calls() -> list[bytes]:
+    """Calls that wait, talk and end across frames, of two sites."""
+    frames, begin = [], 1_700_000_000_000
+    for offset in range(16):
+        site = "north" if offset % 4 else "south"
+        now = begin + offset * 7_000
+        events: list[dict[str, Any]] = []
+        call, earlier = f"c{offset}", f"c{offset - 1}"
+        queued = {"contact": call, "queue": "q", "channel": "voice", "direction": "inbound"}
+        events.append({"type": "contact.queued", **queued})
+        if offset % 4 > 1:
+            answer = {"contact": earlier, "agent": "a", "channel": "voice"}
+            events.append({"type": "contact.answered", **answer})
+            done = {"contact": earlier, "agent": "a", "reason": "completed"}
+            events.append({"type": "contact.released", **done})
+            events.append({"type": "contact.wrapped", "contact": earlier, "agent": "a"})
+        for i, event in enumerate(events):
+            event.update(site=site, ts=now - 3 + i)
+        frames.append(encode_frame(frame_of(site, offset, events, now)))
+    return frames
+
+
+# --- the order of promises ----------------------------------------------------------------------
+
+
+async def test_results_are_safe_before_state_and_state_before_the_marker() -> None:
+    log = Log()
+    log.frames = a_morning(12)
+    worker = LogWorker(log, 1)
+    await worker.read_on()
+    topics = ["marker" if _is_marker(key) else topic for topic, key, _ in log.records]
+    first = topics.index("marker")
+    assert {"state", "panes", ROWS} <= set(topics[:first])
+    last_row = max(i for i, topic in enumerate(topics[:first]) if topic in (ROWS, LIVE))
+    assert last_row < min(topics.index("state"), topics.index("panes"))
+
+
+def _is_marker(key: object) -> bool:
+    return isinstance(key, tuple) and key[-1] == MARKER_PART
+
+
+async def test_frames_are_acknowledged_only_by_a_checkpoint_that_covers_them() -> None:
+    log = Log()
+    log.frames = [frame("s", n, ["a"], 1_000_000 + n) for n in range(7)]
+    worker = LogWorker(log, 1)
+    await worker.read_on(4)
+    assert (log.committed, worker.figures.checkpoints) == (0, 0)
+    await worker.read_on(5)
+    assert (log.committed, worker.figures.checkpoints) == (5, 1)
+
+
+async def test_a_checkpoint_is_due_by_time_too() -> None:
+    log = Log()
+    log.frames = [frame("s", n, [], 1_000_000 + n) for n in range(2)]
+    worker = LogWorker(log, 1)
+    await worker.read_on(1)
+    worker.now = CONFIG.checkpoint_ms / 1000
+    await worker.read_on()
+    assert log.committed == 2
+
+
+async def test_frames_that_come_again_change_nothing_and_are_acknowledged() -> None:
+    log = Log()
+    log.frames = [frame("s", n, ["a"], 1_000_000 + n) for n in range(5)]
+    worker = LogWorker(log, 1)
+    await worker.read_on()
+    written = len(log.records)
+    acks: list[int] = []
+    await worker.agent.on_frame(0, 2, log.frames[2], lambda: acks.append(2))
+    await worker.agent.finish()
+    assert acks == [2]
+    assert worker.figures.frames_again == 1
+    assert worker.figures_by_site()["s"]["total"] == 5
+    assert [topic for topic, _, _ in log.records[written:] if topic in ("state", "panes")] == []
+
+
+async def test_a_revoked_partition_is_not_acknowledged_even_in_mid_checkpoint() -> None:
+    log = Log()
+    log.frames = [frame("s", n, ["a"], 1_000_000 + n) for n in range(5)]
+    worker = LogWorker(log, 1)
+    settle, settled = worker.store.settle, asyncio.Event()
+
+    async def slow() -> None:
+        await settled.wait()
+        await settle()
+
+    worker.store.settle = slow  # type: ignore[method-assign]
+    reading = asyncio.create_task(worker.read_on())
+    await asyncio.sleep(0)
+    worker.agent.drop(0)
+    settled.set()
+    await reading
+    assert log.committed == 0
+    assert worker.agent.engines() == []
+
+
+async def test_frames_of_a_partition_that_is_not_ours_are_left_alone() -> None:
+    worker = LogWorker(Log(), 1)
+    acks: list[int] = []
+    await worker.agent.on_frame(5, 0, frame("s", 0, ["a"], 1), lambda: acks.append(0))
+    assert (acks, worker.figures.frames) == ([], 0)
+
+
+# --- what cannot be applied ---------------------------------------------------------------------
+
+
+async def test_a_frame_that_breaks_the_engine_is_dead_lettered_and_the_others_go_on() -> None:
+    log = Log()
+    bad = [{"type": POISON, "site": "s", "ts": 1_000_001, "contact": "x"}]
+    log.frames = [
+        frame("s", 0, ["a"], 1_000_000),
+        encode_frame(frame_of("s", 1, bad, 1_000_001)),
+        b"\xff not a frame",
+        frame("s", 3, ["b"], 1_000_002),
+    ]
+    worker = LogWorker(log, 1)
+    await worker.read_on()
+    await worker.agent.finish()
+
+    letters = log.topic(DEAD)
+    assert [orjson.loads(key) for key, _ in letters] == [
+        [1, "events.frames", 0, 1],
+        [1, "events.frames", 0, 2],
+    ]
+    assert {letter["reason"] for _, letter in letters} == {"unreadable"}
+    assert "a defect in the engine" in letters[0][1]["detail"]
+    assert worker.figures_by_site()["s"]["contacts"] == {"a": 1, "b": 1}
+    assert (worker.figures.frames_refused, log.committed) == (2, 4)
+
+
+async def test_a_refused_frame_is_not_refused_again_after_a_restart() -> None:
+    log = Log()
+    log.frames = [b"{}", frame("s", 1, ["a"], 1_000_000)]
+    worker = LogWorker(log, 1)
+    await worker.read_on()
+    await worker.agent.finish()
+    again = LogWorker(log, 2)
+    await again.read_on()
+    await again.agent.finish()
+    assert len(log.topic(DEAD)) == 1
+    assert again.figures_by_site() == worker.figures_by_site()
+
+
+async def test_a_late_event_is_dead_lettered_under_its_raw_place() -> None:
+    log = Log()
+    late = [{"type": "contact.queued", "site": "s", "ts": 5, "contact": "old", "queue": "q"}]
+    log.frames = [frame("s", 0, ["a"], 1_000_000), encode_frame(frame_of("s", 1, late, 1_000_001))]
+    worker = LogWorker(log, 1)
+    await worker.read_on()
+    await worker.agent.finish()
+    [(key, letter)] = log.topic(DEAD)
+    assert orjson.loads(key) == [1, "events.raw", 0, 100]
+    assert (letter["reason"], letter["site"], letter["field"]) == ("late", "s", "ts")
+    assert orjson.loads(letter["payload"]) == late[0]
+    assert worker.figures.dead_letters == {"late": 1}
+
+
+async def test_a_frame_of_an_epoch_that_is_over_is_refused() -> None:
+    log = Log()
+    log.frames = [frame("s", 0, ["a"], 1, epoch=3), frame("s", 1, ["b"], 2, epoch=2)]
+    worker = LogWorker(log, 1, config=CONFIG.model_copy(update={"epoch": 3}))
+    await worker.read_on()
+    await worker.agent.finish()
+    assert worker.figures_by_site()["s"]["contacts"] == {"a": 1}
+    assert "epoch 2 is over" in log.topic(DEAD)[0][1]["detail"]
+
+
+async def test_frames_that_retention_has_deleted_are_counted() -> None:
+    worker = LogWorker(Log(), 1)
+    for offset in (0, 7):
+        await worker.agent.on_frame(0, offset, frame("s", offset, ["a"], 1_000), lambda: None)
+    assert worker.figures.frames_missing == 6
+
+
+# --- where reading goes on ----------------------------------------------------------------------
+
+
+async def _checkpointed(frames: int = 5) -> Log:
+    log = Log()
+    log.frames = [frame("s", n, ["a"], 1_000_000 + n) for n in range(frames)]
+    await LogWorker(log, 1).read_on()
+    return log
+
+
+async def test_reading_goes_on_where_the_state_ends_whatever_is_committed() -> None:
+    log = await _checkpointed()
+    for committed in (None, 2, 5, 9):
+        assert LogWorker(log, 2).agent.resume_at(0, committed, 20) == 5
+
+
+async def test_without_a_checkpoint_but_with_a_commit_everything_is_read_again() -> None:
+    worker = LogWorker(Log(), 1)
+    assert worker.agent.resume_at(0, None, 20) is None
+    assert worker.agent.resume_at(0, 7, 20) == 0
+    assert worker.figures.states_lost == 1
+
+
+async def test_a_higher_epoch_begins_at_the_committed_offset() -> None:
+    log = await _checkpointed()
+    config = CONFIG.model_copy(update={"epoch": 2})
+    log.committed, log.frames = 0, [frame("s", 0, ["b"], 2_000_000, epoch=2)]
+    worker = LogWorker(log, 2, config=config)
+    assert worker.next == 0
+    await worker.read_on()
+    assert worker.figures_by_site()["s"]["contacts"] == {"a": 5, "b": 1}
+    assert worker.figures.frames_missing == 0
+
+
+async def test_a_topic_made_anew_under_the_same_epoch_is_refused() -> None:
+    log = await _checkpointed()
+    worker = LogWorker(log, 2)
+    with pytest.raises(WorkerError, match="without a higher CALLBOARD_EPOCH"):
+        worker.agent.resume_at(0, None, 3)
+
+
+async def test_an_epoch_below_that_of_the_state_is_refused() -> None:
+    log = await _checkpointed()
+    with pytest.raises(WorkerError, match="CALLBOARD_EPOCH is 0"):
+        LogWorker(log, 2, config=CONFIG.model_copy(update={"epoch": 0}))
+
+
+# --- publishing ---------------------------------------------------------------------------------
+
+
+def _published(worker: LogWorker) -> int:
+    return worker.figures.records[LIVE]
+
+
+async def test_nothing_is_published_until_the_frames_present_at_assignment_are_read() -> None:
+    log = Log()
+    log.frames = [frame("s", n, ["a"], 1_000_000 + n) for n in range(4)]
+    worker = LogWorker(log, 1)
+    await worker.read_on(3)
+    await worker.agent.publish_due()
+    assert _published(worker) == 0
+    assert worker.agent.unready() == ["partition 0: 1 frames left to read"]
+    await worker.read_on()
+    assert _published(worker) == 1
+    assert worker.agent.unready() == []
+
+
+async def test_rows_are_sent_for_every_frame_also_before_that() -> None:
+    log = Log()
+    log.frames = [frame("s", n, ["a"], 1_000_000 + n) for n in range(4)]
+    worker = LogWorker(log, 1)
+    await worker.read_on(3)
+    assert worker.figures.records[ROWS] == 3
+
+
+async def test_a_busy_site_is_published_four_times_a_second() -> None:
+    log = Log()
+    log.frames = [frame("s", n, ["a"], 1_000_000 + n) for n in range(200)]
+    worker = LogWorker(log, 1)
+    worker.agent.partitions[0].end = 0
+    for n in range(200):
+        worker.now = n / 100
+        await worker.read_on(n + 1)
+    assert _published(worker) == 8
+    await worker.agent.publish_due()
+    assert _published(worker) == 8
+    worker.now += 0.25
+    await worker.agent.publish_due()
+    assert _published(worker) == 9
+    await worker.agent.publish_due()
+    assert _published(worker) == 9
+
+
+async def test_a_recovered_site_is_published_without_a_new_frame() -> None:
+    log = await _checkpointed()
+    worker = LogWorker(log, 2)
+    await worker.agent.publish_due()
+    await worker.agent.finish()
+    live = [value for _, value in log.topic(LIVE)]
+    assert live[-1]["data"] == {"total": 5}
+
+
+async def test_everything_is_published_after_ten_seconds_of_the_sites_time() -> None:
+    worker = LogWorker(Log(), 1)
+    for n, at in enumerate((1_000_000, 1_009_999, 1_010_000)):
+        await worker.agent.on_frame(0, n, frame("s", n, [], at), lambda: None)
+        worker.now += 1
+    engine = worker.agent.engines()[0]
+    seen: list[bool] = []
+    engine.live_parts = lambda full: seen.append(full) or []  # type: ignore[method-assign, func-returns-value]
+    for n, at in enumerate((1_019_999, 1_020_000), start=3):
+        await worker.agent.on_frame(0, n, frame("s", n, [], at), lambda: None)
+        worker.now += 1
+    assert seen == [False, True]
+
+
+# --- readiness ----------------------------------------------------------------------------------
+
+
+async def test_silence_makes_a_worker_with_sites_unready() -> None:
+    worker = LogWorker(Log(), 1)
+    worker.now += 100
+    assert worker.agent.unready() == []
+    await worker.agent.on_frame(0, 0, frame("s", 0, [], 1_000), lambda: None)
+    worker.now += FRESH_S
+    assert worker.agent.unready() == ["no frame for 5 s"]

