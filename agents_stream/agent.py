@@ -160,6 +160,7 @@ class FrameAgent:
             self._figures.last_frame_at = time.time()
             self._last_frame = self._monotonic()
             await self._take(partition, offset, payload)
+            partition.reading = True
             if not partition.dropped:
                 await self._after(partition)
 
@@ -181,16 +182,19 @@ class FrameAgent:
         await self._apply(partition, frame, offset, payload)
 
     def _notice_gap(self, partition: Partition, frame: Frame, offset: int) -> None:
+        """A hole right where reading began is one of the topic: its frames were deleted.
+
+        A hole later on means that the consumer has skipped frames; raises `WorkerError`, so that
+        the next process reads from the state on and meets the hole, if it is one, as its first.
+        """
         expected = partition.offset + 1
         if partition.offset == NEVER or frame.epoch != partition.epoch or offset == expected:
             return
+        hole = f"partition {partition.number}: frames {expected} to {offset - 1}"
+        if partition.reading:
+            raise WorkerError(f"{hole} were skipped; they are read again after a restart")
         self._figures.frames_missing += offset - expected
-        log.error(
-            "partition %d: frames %d to %d are gone from the topic, they were never applied",
-            partition.number,
-            expected,
-            offset - 1,
-        )
+        log.error("%s are gone from the topic, they were never applied", hole)
 
     async def _apply(self, partition: Partition, frame: Frame, offset: int, payload: bytes) -> None:
         partition.epoch, partition.offset = frame.epoch, offset
@@ -198,13 +202,7 @@ class FrameAgent:
         try:
             changes = engine.apply(frame, offset)
         except Exception as error:  # a defect met in one frame must not stop the other sites
-            log.exception(
-                "site %s: %s partition %d offset %d cannot be applied; it is dead-lettered",
-                frame.site,
-                FRAMES,
-                partition.number,
-                offset,
-            )
+            log.exception("a frame of site %s cannot be applied", frame.site)
             await self._refuse(partition, offset, frame.site, repr(error), payload)
             return
         self._figures.frames += 1
@@ -234,6 +232,14 @@ class FrameAgent:
     async def _refuse(
         self, partition: Partition, offset: int, site: str, detail: str, payload: bytes
     ) -> None:
+        log.error(
+            "site %s: %s partition %d offset %d is dead-lettered: %s",
+            site or "unknown",
+            FRAMES,
+            partition.number,
+            offset,
+            detail,
+        )
         partition.offset = max(partition.offset, offset)
         self._figures.frames_refused += 1
         place = (max(partition.epoch, self._config.epoch), partition.number, offset)

@@ -15,7 +15,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -30,7 +30,7 @@ from agents_stream.engines import EngineType
 from agents_stream.publish import Outbox, views_of
 from agents_stream.readiness import StatusPage
 from agents_stream.snapshots import Restorer, SnapshotWriter
-from agents_stream.tables import SettledTable, StateTables
+from agents_stream.tables import GROUP, SettledTable, StateTables
 from pipeline.engine import Site
 from schemas.clock import Clock
 from schemas.config import Config
@@ -40,7 +40,6 @@ from sinks.prometheus.figures import WorkerFigures
 
 log = logging.getLogger(__name__)
 
-GROUP = "callboard-agents"
 # A broker's usual lower limit is 6 s; the embedded broker takes less, and has a single worker.
 SESSION_S = 6.0
 EMBEDDED_SESSION_S = 4.0
@@ -52,13 +51,22 @@ _NOISY = ("faust", "mode", "aiokafka", "kafka", "asyncio")
 
 
 class _App(faust.App):
-    """Faust's app without its data folder: nothing of ours is kept on the local disk."""
+    """Faust's app without its data folder, and without its way to go on after an error.
+
+    It would commit and start the agent anew behind the frame at which it failed.
+    """
+
+    mundane_level = "debug"
+    on_doubt: Callable[[BaseException], None]
 
     def _create_directories(self) -> None:
         return None
 
+    async def _on_agent_error(self, agent: object, exc: BaseException) -> None:
+        self.on_doubt(exc)
 
-def build_app(config: Config) -> faust.App:
+
+def build_app(config: Config) -> _App:
     """The Faust app, without agent and tables."""
     session_s = EMBEDDED_SESSION_S if config.journal else SESSION_S
     return _App(
@@ -115,10 +123,17 @@ class Worker:
         self._declare()
 
     def _declare(self) -> None:
+        # Raw, or Faust would decode the JSON as well, and skip what it cannot decode.
         topic = self._app.topic(
-            FRAMES, key_type=bytes, value_type=bytes, partitions=self.config.partitions
+            FRAMES,
+            key_type=bytes,
+            value_type=bytes,
+            key_serializer="raw",
+            value_serializer="raw",
+            partitions=self.config.partitions,
         )
         self._app.agent(topic, name="frames", concurrency=1)(self._frames)
+        self._app.on_doubt = self.give_up
         self._app.on_partitions_revoked.connect(self._on_revoked)
         self._app.on_rebalance_complete.connect(self._on_recovered)
 
@@ -129,7 +144,7 @@ class Worker:
             message = event.message
             if message.generation_id != self._app.consumer_generation_id:
                 continue
-            payload, message.value = message.value, None
+            payload, message.value = message.value or b"", None
             ack = partial(message.ack, self._app.consumer)
             try:
                 await self.agent.on_frame(message.partition, message.offset, payload, ack)
@@ -144,14 +159,14 @@ class Worker:
         sent = await self._app.producer.send(topic, key, value, partition, None, None)
         return cast("asyncio.Future[Any]", sent)
 
-    async def _on_revoked(self, _app: Any, *args: Any, **_: Any) -> None:
+    async def _on_revoked(self, _app: Any, /, *args: Any, **_: Any) -> None:
         revoked: set[TP] = args[0]
         self._recovered = False
         for tp in revoked:
             if tp.topic == FRAMES:
                 self.agent.drop(tp.partition)
 
-    async def _on_recovered(self, _app: Any, *_args: Any, **_: Any) -> None:
+    async def _on_recovered(self, _app: Any, /, *_args: Any, **_: Any) -> None:
         for tp in self._app.consumer.assignment():
             if tp.topic == FRAMES and tp.partition not in self.agent.partitions:
                 self.agent.open(tp.partition, self._app.consumer_generation_id)
@@ -231,6 +246,8 @@ class Worker:
             self.give_up(error)
 
     async def _start_app(self) -> None:
+        # Above this many unsent records Faust holds back every message; a checkpoint is more.
+        self._app.producer.buffer.max_messages = 10_000
         await self._app.start()
 
     async def _publish(self) -> None:

@@ -30,6 +30,8 @@ class Positions(Protocol):
 class ConsumerThread(driver.AIOKafkaConsumerThread):
     """The thread of the consumer, with a short fetch wait."""
 
+    mundane_level = "debug"
+
     def _create_worker_consumer(self, transport: driver.Transport) -> Any:
         consumer = super()._create_worker_consumer(transport)
         # aiokafka hands it to its fetcher when it starts, which is later.
@@ -40,6 +42,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 class Consumer(driver.Consumer):
     """A consumer that goes on where the state ends."""
 
+    mundane_level = "debug"
     topic: str
     positions: Positions
 
@@ -83,6 +86,8 @@ class Transport(driver.Transport):
 
 class PromptTableManager(TableManager):
     """A table manager that starts at once."""
+
+    mundane_level = "debug"
 
     async def on_start(self) -> None:
         """As Faust's, without its second of sleep."""

@@ -23,6 +23,10 @@ from faust.tables.wrappers import WindowWrapper
 from faust.types import TP
 
 from agents_stream.checkpoint import StateKey
+from schemas.topics import TopicSpec
+
+GROUP = "callboard-agents"
+"""Name of the Faust app: the consumer group, and how its changelogs begin."""
 
 PANES = "panes"
 STATE = "state"
@@ -34,11 +38,21 @@ WINDOW = timedelta(seconds=10)
 # Nothing expires by it, see above; Faust's compiled windows misbehave when it is not given.
 EXPIRES = timedelta(days=30)
 
+# A record holds its part before and after, each up to 256 KiB.
+_MAX_RECORD_BYTES = 2 * 1024 * 1024
+CHANGELOGS: tuple[TopicSpec, ...] = tuple(
+    TopicSpec(f"{GROUP}-{name}-changelog", "compact", -1, _MAX_RECORD_BYTES)
+    for name in (STATE, PANES)
+)
+"""The topics behind the tables; they must exist like any other before the worker starts."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class SettledTable(faust.Table[Any, bytes]):
     """A table whose changelog records can be awaited and whose keys name their partition."""
+
+    mundane_level = "debug"
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

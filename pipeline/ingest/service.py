@@ -82,8 +82,7 @@ def add_operator_routes(
 
 async def serve(app: web.Application, host: str, port: int) -> web.AppRunner:
     """Start serving; the caller cleans the runner up. Raises `OSError` if the port is taken."""
-    runner = web.AppRunner(app, access_log=None, handle_signals=False)
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2.0)
     await runner.setup()
-    site = web.TCPSite(runner, host, port, shutdown_timeout=2.0)
-    await site.start()
+    await web.TCPSite(runner, host, port).start()
     return runner

@@ -1,4 +1,4 @@
-"""A simulation that runs live beside the embedded stack: its plan, its morning and its feeder.
+"""A simulation that runs live beside the embedded stack: its options and its feeder.
 
 `python -m pipeline.simulate.live` is the feeder as a process, configured by the environment like
 the other roles; options and position lie in the data folder as `simulation.json` and `feeder.json`.
@@ -9,9 +9,7 @@ simulated again up to where the feeder was.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import asdict, replace
-from itertools import takewhile
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -21,7 +19,7 @@ from pipeline.simulate.door_client import DoorClient, Receipt
 from pipeline.simulate.feed import Feeder, Position, pause_of
 from pipeline.simulate.options import DAY, HOUR, Options, OptionsError, Scenario
 from pipeline.simulate.process import run_process, say_retry
-from pipeline.simulate.stream import Record, Simulation
+from pipeline.simulate.stream import Simulation
 from pipeline.simulate.zones import morning_zone
 from schemas.clock import Clock
 from schemas.config import Config
@@ -69,16 +67,11 @@ def load_options(path: Path) -> Options | None:
         raise OptionsError(f"{path}: not options of a simulation: {error!r}") from error
 
 
-def simulated_morning(options: Options, now_ms: int, after: int | None = None) -> Iterator[Record]:
-    """What lies behind a simulation at `now_ms`; the feeder then continues at `now_ms + 1`.
-
-    `after` leaves out what was handed over before it.
-    """
-    return takewhile(lambda record: record.at <= now_ms, Simulation(options).records(after))
-
-
 def position_of(options: Options, path: Path) -> Position:
-    """How far the feeder of these options got; those of others count for nothing."""
+    """How far the feeder of these options got; the position of others counts for nothing.
+
+    Whoever has kept everything up to some moment in another way saves the next one here.
+    """
     digest = hashlib.sha256(orjson.dumps(asdict(options))).hexdigest()
     return Position(path, {"simulation": digest[:16]})
 

@@ -16,7 +16,6 @@ from agents_stream.publish import Outbox
 from schemas.config import Config
 from schemas.frames import Frame, encode_frame
 from schemas.settings import SiteSettings
-
 from sinks.prometheus.figures import WorkerFigures
 
 PANE_MS = 10_000
@@ -301,5 +300,3 @@ def a_morning(frames: int = 24) -> list[bytes]:
         )
         for offset in range(frames)
     ]
-
-

@@ -268,11 +268,25 @@ async def test_a_frame_of_an_epoch_that_is_over_is_refused() -> None:
     assert "epoch 2 is over" in log.topic(DEAD)[0][1]["detail"]
 
 
-async def test_frames_that_retention_has_deleted_are_counted() -> None:
-    worker = LogWorker(Log(), 1)
-    for offset in (0, 7):
-        await worker.agent.on_frame(0, offset, frame("s", offset, ["a"], 1_000), lambda: None)
-    assert worker.figures.frames_missing == 6
+async def test_a_hole_where_reading_begins_is_one_of_the_topic() -> None:
+    log = await _checkpointed()
+    worker = LogWorker(log, 2)
+    await worker.agent.on_frame(0, 8, frame("s", 8, ["a"], 1_000_000), lambda: None)
+    assert worker.figures.frames_missing == 3
+    assert worker.figures_by_site()["s"]["total"] == 6
+
+
+async def test_frames_that_the_consumer_skips_end_the_process_and_are_read_by_the_next() -> None:
+    log = Log()
+    log.frames = [frame("s", n, ["a"], 1_000_000 + n) for n in range(9)]
+    worker = LogWorker(log, 1)
+    await worker.read_on(6)
+    worker.next = 7
+    with pytest.raises(WorkerError, match="frames 6 to 6 were skipped"):
+        await worker.read_on()
+    again = LogWorker(log, 2)
+    await again.read_on()
+    assert again.figures_by_site()["s"]["total"] == 9
 
 
 # --- where reading goes on ----------------------------------------------------------------------

@@ -20,7 +20,7 @@ GRID = 1_000
 LEFT_REASONS = ("other", "callback", "overflow", "lost")
 
 BASES: tuple[tuple[str, int], ...] = (
-    ("UTC", 0),
+    ("UTC", 60_000),
     ("UTC", 1_709_640_000_000),
     # Midnights, the changes of clocks among them: a few seconds before, where the story begins.
     ("Europe/Berlin", 1_711_839_595_000),
@@ -179,7 +179,18 @@ SETTINGS = st.fixed_dictionaries(
 )
 
 
-@dataclass(frozen=True)
+def in_brief(told: Event) -> str:
+    """An event of a failing example on one line."""
+    rest = {k: v for k, v in told.items() if k not in ("site", "type", "ts", "direction")}
+    return f"{told['type'].split('.')[-1]}({told['ts']}, {', '.join(map(repr, rest.values()))})"
+
+
+def settings_in_brief(settings: SiteSettings) -> str:
+    keys = settings.dump()
+    return str({k: v for k, v in keys.items() if v not in ({}, [], "") and k != "max_ahead_ms"})
+
+
+@dataclass(frozen=True, repr=False)
 class Told:
     """A site's settings, its events in no order, and the moment before which none of them is."""
 
@@ -187,9 +198,8 @@ class Told:
     base: int
     events: list[Event]
 
-    @property
-    def last(self) -> int:
-        return max((e["ts"] for e in self.events), default=self.base)
+    def __repr__(self) -> str:
+        return "\n  ".join([settings_in_brief(self.settings), *map(in_brief, self.events)])
 
 
 @st.composite
@@ -296,13 +306,24 @@ def dice(number: int) -> st.SearchStrategy[list[int]]:
     return st.lists(st.integers(0, 12), min_size=number, max_size=number)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Fed:
     """A site's settings and the frames it is fed."""
 
     settings: SiteSettings
     base: int
     frames: list[Frame]
+
+    def __repr__(self) -> str:
+        lines = [settings_in_brief(self.settings)]
+        for f in self.frames:
+            lines.append(f"epoch {f.epoch} now {f.now} raw {f.raw} dead {f.dead}")
+            if f.settings is not None:
+                lines.append(f"    {f.settings}")
+            lines += [
+                f"    {o}: {in_brief(e)}" for o, e in zip(f.offsets, f.events, strict=True)
+            ]
+        return "\n  ".join(lines)
 
 
 @st.composite

@@ -6,6 +6,7 @@ import asyncio
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,7 @@ import pytest
 
 from pipeline.simulate import live
 from pipeline.simulate.options import HOUR, MINUTE, Options, OptionsError, Scenario
+from pipeline.simulate.stream import Simulation
 from pipeline.simulate.zones import morning_zone
 from schemas.clock import Clock
 from schemas.config import Config
@@ -61,9 +63,14 @@ def test_a_file_without_options_is_an_error_that_names_it(tmp_path: Path, conten
         live.load_options(path)
 
 
+def handed_over(options: Options, until: int) -> list[bytes]:
+    due = takewhile(lambda record: record.at <= until, Simulation(options).records())
+    return [record.payload for record in due]
+
+
 async def test_morning_and_feeder_together_give_every_event_once(tmp_path: Path) -> None:
     options = live.live_options(SMALL, NOW)
-    morning = list(live.simulated_morning(options, NOW))
+    morning = handed_over(options, NOW)
     state = tmp_path / live.POSITION_FILE
     live.position_of(options, state).save(NOW + 1)
     # Twenty minutes of the simulation pass in two seconds.
@@ -77,8 +84,8 @@ async def test_morning_and_feeder_together_give_every_event_once(tmp_path: Path)
     until = live.position_of(options, state).at
     assert until is not None
     assert until > NOW + 10 * MINUTE
-    got = [record.payload for record in morning] + door.payloads
-    whole = [record.payload for record in live.simulated_morning(options, until + 1)]
+    got = morning + door.payloads
+    whole = handed_over(options, until + 1)
     assert got[: len(whole)] == whole[: len(got)]
     assert len(got) > len(morning) + 50
 

@@ -163,25 +163,34 @@ FROM
     FROM
     (
         SELECT
-            site, toUnixTimestamp64Milli(pane_start) AS start_ms, 'queue' AS pane, toString(queue) AS name, toString(channel) AS channel,
-            max(version) AS newest,
-            argMax(if(is_deleted, arrayResize([0], 20), [
-                offered, answered, answered_in, wait_ms, abandoned, abandoned_in, abandoned_short, abandoned_wait_ms,
-                left_callback, left_overflow, left_other, sl_met, sl_missed, sl_abandoned, declined, transferred,
-                handled, talk_ms, hold_ms, wrap_ms]), version) AS stored_values,
+            site, toUnixTimestamp64Milli(pane_start) AS start_ms, 'queue' AS pane, toString(queue) AS name,
+            toString(queue_panes.channel) AS channel, version AS newest,
+            [offered, answered, answered_in, wait_ms, abandoned, abandoned_in, abandoned_short, abandoned_wait_ms,
+             left_callback, left_overflow, left_other, sl_met, sl_missed, sl_abandoned, declined, transferred,
+             handled, talk_ms, hold_ms, wrap_ms] AS stored_values,
             arrayResize([toInt64(0)], 20) AS counted_values
-        FROM ${database}.queue_panes
+        FROM ${database}.queue_panes FINAL
         WHERE pane_start >= {from:DateTime64(3, 'UTC')} AND pane_start < {to:DateTime64(3, 'UTC')}
-        GROUP BY site, queue_panes.pane_start, queue, queue_panes.channel
         UNION ALL
         SELECT
-            site, toUnixTimestamp64Milli(pane_start), 'team', toString(team), '', max(version),
-            argMax(if(is_deleted, arrayResize([0], 7), [
-                talk_ms, hold_ms, wrap_ms, busy_state_ms, ringing_ms, available_ms, not_ready_ms]), version),
+            site, toUnixTimestamp64Milli(pane_start), 'team', toString(team), '', version,
+            [talk_ms, hold_ms, wrap_ms, busy_state_ms, ringing_ms, available_ms, not_ready_ms],
             arrayResize([toInt64(0)], 7)
-        FROM ${database}.team_panes
+        FROM ${database}.team_panes FINAL
         WHERE pane_start >= {from:DateTime64(3, 'UTC')} AND pane_start < {to:DateTime64(3, 'UTC')}
-        GROUP BY site, pane_start, team
+        UNION ALL
+        -- FINAL hides a withdrawn pane, whose version may still be ahead of the progress.
+        SELECT
+            site, toUnixTimestamp64Milli(pane_start), 'queue', toString(queue), toString(queue_panes.channel), version,
+            arrayResize([toInt64(0)], 20), arrayResize([toInt64(0)], 20)
+        FROM ${database}.queue_panes
+        WHERE is_deleted AND pane_start >= {from:DateTime64(3, 'UTC')} AND pane_start < {to:DateTime64(3, 'UTC')}
+        UNION ALL
+        SELECT
+            site, toUnixTimestamp64Milli(pane_start), 'team', toString(team), '', version,
+            arrayResize([toInt64(0)], 7), arrayResize([toInt64(0)], 7)
+        FROM ${database}.team_panes
+        WHERE is_deleted AND pane_start >= {from:DateTime64(3, 'UTC')} AND pane_start < {to:DateTime64(3, 'UTC')}
         UNION ALL
         SELECT site, start_ms, 'queue', queue, channel, 0, arrayResize([toInt64(0)], 20), counters
         FROM ${database}.recomputed_queue_panes(

