@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Protocol
 
 from agents_stream.checkpoint import NEVER, Ledger, StateKey, recover
@@ -38,6 +38,10 @@ FRESH_S = 5.0
 """Ingest ticks every second, so a site that is silent for longer says that frames do not flow."""
 
 
+Earliest = Callable[[int], Awaitable[int]]
+"""The first offset that the frames topic still holds of a partition."""
+
+
 class WorkerError(RuntimeError):
     """The worker cannot go on; the message says what an operator should do."""
 
@@ -59,6 +63,9 @@ class StateStore(Protocol):
     def records(self, partition: int) -> Iterator[tuple[StateKey, bytes]]:
         """What was recovered of a partition."""
 
+    async def reread(self, partition: int) -> list[tuple[StateKey, bytes]]:
+        """What the log holds of a partition, read by another way than recovery."""
+
     def forget(self, partition: int) -> None:
         """Drop what is held of a partition that is revoked."""
 
@@ -73,6 +80,7 @@ class FrameAgent:
         store: StateStore,
         outbox: Outbox,
         figures: WorkerFigures,
+        earliest: Earliest,
         restorer: Restorer | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -81,23 +89,29 @@ class FrameAgent:
         self._store = store
         self._outbox = outbox
         self._figures = figures
+        self._earliest = earliest
         self._restorer = restorer
         self._monotonic = monotonic
         self._turn = asyncio.Lock()
         self._stopped = False
+        self._revoked = 0
         self._last_frame = monotonic()
         self.live = LivePublisher(outbox, monotonic)
         self.partitions: dict[int, Partition] = {}
 
     # --- assignment ---------------------------------------------------------------------------
 
-    def open(self, number: int, member: int) -> None:
+    async def open(self, number: int, member: int) -> None:
         """Rebuild a newly assigned partition from what was recovered of it.
 
         `member` is the consumer group's generation. Raises `CheckpointError` or `ValueError` for
         state that cannot be read.
         """
-        recovered = recover(self._store.records(number), member)
+        recovered, revoked = recover(self._store.records(number), member), self._revoked
+        if recovered.torn or recovered.marker is None:
+            recovered = recover(await self._store.reread(number), member)
+            if self._revoked != revoked:
+                return
         now = self._monotonic()
         partition = Partition(number, Ledger(number, recovered), opened_at=now, checkpointed_at=now)
         for torn in recovered.torn:
@@ -116,11 +130,16 @@ class FrameAgent:
 
     def drop(self, number: int) -> None:
         """Give up a partition that is revoked; a checkpoint under way is abandoned."""
+        self._revoked += 1
         partition = self.partitions.pop(number, None)
         if partition is not None:
             partition.dropped = True
         self.live.forget(number)
         self._store.forget(number)
+
+    def holds(self, number: int) -> bool:
+        """The partition is open: its state is recovered and its frames may come."""
+        return number in self.partitions
 
     def resume_at(self, number: int, committed: int | None, end: int) -> int | None:
         """Where reading goes on, None for the committed offset; `end` is where the topic ends.
@@ -160,7 +179,6 @@ class FrameAgent:
             self._figures.last_frame_at = time.time()
             self._last_frame = self._monotonic()
             await self._take(partition, offset, payload)
-            partition.reading = True
             if not partition.dropped:
                 await self._after(partition)
 
@@ -178,20 +196,18 @@ class FrameAgent:
             detail = f"epoch {frame.epoch} is over, this is {partition.epoch}"
             await self._refuse(partition, offset, frame.site, detail, payload)
             return
-        self._notice_gap(partition, frame, offset)
-        await self._apply(partition, frame, offset, payload)
+        await self._notice_hole(partition, frame, offset)
+        if not partition.dropped:
+            await self._apply(partition, frame, offset, payload)
 
-    def _notice_gap(self, partition: Partition, frame: Frame, offset: int) -> None:
-        """A hole right where reading began is one of the topic: its frames were deleted.
-
-        A hole later on means that the consumer has skipped frames; raises `WorkerError`, so that
-        the next process reads from the state on and meets the hole, if it is one, as its first.
-        """
+    async def _notice_hole(self, partition: Partition, frame: Frame, offset: int) -> None:
+        """Frames may be deleted before they are read. They must not be skipped otherwise: then
+        `WorkerError` ends the process, and the next one reads them."""
         expected = partition.offset + 1
         if partition.offset == NEVER or frame.epoch != partition.epoch or offset == expected:
             return
         hole = f"partition {partition.number}: frames {expected} to {offset - 1}"
-        if partition.reading:
+        if await self._earliest(partition.number) < offset:
             raise WorkerError(f"{hole} were skipped; they are read again after a restart")
         self._figures.frames_missing += offset - expected
         log.error("%s are gone from the topic, they were never applied", hole)

@@ -22,10 +22,11 @@ from typing import Any, cast
 
 import faust
 from faust.types import TP
+from mode.utils.objects import cached_property
 from yarl import URL
 
 from agents_stream.agent import FrameAgent
-from agents_stream.consumer import PromptTableManager, Transport
+from agents_stream.consumer import Flow, PromptTableManager, Transport
 from agents_stream.engines import EngineType
 from agents_stream.publish import Outbox, views_of
 from agents_stream.readiness import StatusPage
@@ -55,6 +56,11 @@ class _App(faust.App):
 
     It would commit and start the agent anew behind the frame at which it failed.
     """
+
+    @cached_property
+    def flow_control(self) -> Flow:
+        """Pauses the stream during a rebalance."""
+        return Flow(loop=self.loop)
 
     mundane_level = "debug"
     on_doubt: Callable[[BaseException], None]
@@ -108,10 +114,12 @@ class Worker:
         self._app = build_app(config)
         transport = Transport(self._app, FRAMES)
         self._app.transport = transport
-        tables = StateTables(self._app, config.partitions)
+        tables = StateTables(self._app, config.bootstrap, config.partitions)
         outbox = Outbox(self._send, self.figures)
         restorer = Restorer(config, engine)
-        self.agent = FrameAgent(config, engine, tables, outbox, self.figures, restorer)
+        self.agent = FrameAgent(
+            config, engine, tables, outbox, self.figures, self._earliest, restorer
+        )
         transport.positions = self.agent
         self._snapshots = _snapshot_writer(config, self.figures)
         self._page = StatusPage(self._unready, self._loop_age, self._metrics)
@@ -159,6 +167,11 @@ class Worker:
         sent = await self._app.producer.send(topic, key, value, partition, None, None)
         return cast("asyncio.Future[Any]", sent)
 
+    async def _earliest(self, number: int) -> int:
+        place = TP(FRAMES, number)
+        found = await self._app.consumer.earliest_offsets(place)
+        return int(found[place])
+
     async def _on_revoked(self, _app: Any, /, *args: Any, **_: Any) -> None:
         revoked: set[TP] = args[0]
         self._recovered = False
@@ -169,7 +182,7 @@ class Worker:
     async def _on_recovered(self, _app: Any, /, *_args: Any, **_: Any) -> None:
         for tp in self._app.consumer.assignment():
             if tp.topic == FRAMES and tp.partition not in self.agent.partitions:
-                self.agent.open(tp.partition, self._app.consumer_generation_id)
+                await self.agent.open(tp.partition, self._app.consumer_generation_id)
         self._recovered = True
         log.info("recovered partitions %s", sorted(self.agent.partitions))
 

@@ -67,7 +67,7 @@ class Partition:
 
     `epoch` and `offset` are those of the last frame taken, `end` how far the topic went when the
     partition was assigned. `unwritten` are sites of which this generation has no record yet.
-    `reading` is set by the first frame. `checkpointed` is the version of this owner's last marker.
+    `checkpointed` is the version of this owner's last marker.
     `dropped` is set when the partition is revoked: whoever still holds it must let it be.
     """
 
@@ -76,7 +76,6 @@ class Partition:
     epoch: int = 0
     offset: int = NEVER
     end: int = 0
-    reading: bool = False
     sites: dict[str, Engine] = field(default_factory=dict)
     unwritten: set[str] = field(default_factory=set)
     unacked: list[Ack] = field(default_factory=list)

@@ -22,6 +22,7 @@ import faust
 from faust.tables.wrappers import WindowWrapper
 from faust.types import TP
 
+from agents_stream.changelog import read_changelogs
 from agents_stream.checkpoint import StateKey
 from schemas.topics import TopicSpec
 
@@ -93,7 +94,9 @@ def _partition_of(key: Any) -> int:
 class StateTables:
     """State records by key, in the table each belongs to."""
 
-    def __init__(self, app: faust.App, partitions: int) -> None:
+    def __init__(self, app: faust.App, bootstrap: str, partitions: int) -> None:
+        self._app = app
+        self._bootstrap = bootstrap
         self._state = self._table(app, STATE, partitions)
         self._panes = self._table(app, PANES, partitions)
         self._windows = cast(WindowWrapper, self._panes.tumbling(WINDOW, expires=EXPIRES))
@@ -143,6 +146,14 @@ class StateTables:
         for (key, _), value in self._panes.data.items():
             if key[0] == partition:
                 yield StateKey(*key), value
+
+    async def reread(self, partition: int) -> list[tuple[StateKey, bytes]]:
+        """What the changelogs hold of a partition, read again without Faust."""
+        topics = [spec.name for spec in CHANGELOGS]
+        ends = await self._app.consumer.highwaters(*[TP(topic, partition) for topic in topics])
+        if not any(ends.values()):
+            return []
+        return await read_changelogs(self._bootstrap, topics, partition)
 
     def forget(self, partition: int) -> None:
         """Drop the local copy of a partition that is revoked."""

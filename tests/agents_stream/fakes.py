@@ -177,7 +177,7 @@ class LogStore:
     def __init__(self, log: Log) -> None:
         self.written_bytes = 0
         self._log = log
-        self._recovered = log.state()
+        self.recovered = log.state()
         self._buffer: list[Write] = []
 
     def put(self, key: StateKey, value: bytes) -> None:
@@ -196,11 +196,15 @@ class LogStore:
 
     def records(self, partition: int) -> Iterator[tuple[StateKey, bytes]]:
         """What was there when this store was made."""
-        return iter([item for item in self._recovered.items() if item[0].partition == partition])
+        return iter([item for item in self.recovered.items() if item[0].partition == partition])
+
+    async def reread(self, partition: int) -> list[tuple[StateKey, bytes]]:
+        """The log once more."""
+        return [item for item in self._log.state().items() if item[0].partition == partition]
 
     def forget(self, partition: int) -> None:
         """Read the log again, as after a new assignment."""
-        self._recovered = self._log.state()
+        self.recovered = self._log.state()
 
 
 def _changelog(key: StateKey) -> str:
@@ -247,12 +251,23 @@ class LogWorker:
             self.store,
             LogOutbox(log, self.figures),
             self.figures,
+            self._earliest,
             monotonic=lambda: self.now,
             **changes,
         )
-        self.agent.open(0, member)
-        at = self.agent.resume_at(0, log.committed or None, len(log.frames))
-        self.next = log.committed if at is None else at
+        self.earliest = 0
+        self.next = 0
+        self._member = member
+
+    async def open(self) -> LogWorker:
+        """Recover, as after an assignment."""
+        await self.agent.open(0, self._member)
+        at = self.agent.resume_at(0, self.log.committed or None, len(self.log.frames))
+        self.next = self.log.committed if at is None else at
+        return self
+
+    async def _earliest(self, _partition: int) -> int:
+        return self.earliest
 
     async def read_on(self, until: int | None = None) -> None:
         """Take frames up to the end of the topic, or up to an offset."""

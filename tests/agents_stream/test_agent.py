@@ -29,7 +29,7 @@ from tests.agents_stream.fakes import (
 async def _uninterrupted(frames: list[bytes], engine: Any = CountingSite) -> LogWorker:
     log = Log()
     log.frames = frames
-    worker = LogWorker(log, 1, engine)
+    worker = await LogWorker(log, 1, engine).open()
     await worker.read_on()
     await worker.agent.finish()
     return worker
@@ -47,7 +47,7 @@ async def _through_crashes(log: Log, crash_at: list[int], engine: Any = Counting
         member += 1
         log.crash_after = crash_at[member - 1] if member <= len(crash_at) else None
         try:
-            worker = LogWorker(log, member, engine)
+            worker = await LogWorker(log, member, engine).open()
             await worker.read_on()
             await worker.agent.finish()
         except Crash:
@@ -69,7 +69,7 @@ async def test_a_crash_after_any_single_record_gives_the_same_totals_and_rows() 
         worker = await _through_crashes(log, [crash_after])
         assert worker.figures_by_site() == whole.figures_by_site(), crash_after
         assert _rows(log) == _rows(whole.log), crash_after
-        assert LogWorker(log, 99).next == len(frames)
+        assert (await LogWorker(log, 99).open()).next == len(frames)
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -129,7 +129,7 @@ def _calls() -> list[bytes]:
 async def test_results_are_safe_before_state_and_state_before_the_marker() -> None:
     log = Log()
     log.frames = a_morning(12)
-    worker = LogWorker(log, 1)
+    worker = await LogWorker(log, 1).open()
     await worker.read_on()
     topics = ["marker" if _is_marker(key) else topic for topic, key, _ in log.records]
     first = topics.index("marker")
@@ -145,7 +145,7 @@ def _is_marker(key: object) -> bool:
 async def test_frames_are_acknowledged_only_by_a_checkpoint_that_covers_them() -> None:
     log = Log()
     log.frames = [frame("s", n, ["a"], 1_000_000 + n) for n in range(7)]
-    worker = LogWorker(log, 1)
+    worker = await LogWorker(log, 1).open()
     await worker.read_on(4)
     assert (log.committed, worker.figures.checkpoints) == (0, 0)
     await worker.read_on(5)
@@ -155,7 +155,7 @@ async def test_frames_are_acknowledged_only_by_a_checkpoint_that_covers_them() -
 async def test_a_checkpoint_is_due_by_time_too() -> None:
     log = Log()
     log.frames = [frame("s", n, [], 1_000_000 + n) for n in range(2)]
-    worker = LogWorker(log, 1)
+    worker = await LogWorker(log, 1).open()
     await worker.read_on(1)
     worker.now = CONFIG.checkpoint_ms / 1000
     await worker.read_on()
@@ -165,7 +165,7 @@ async def test_a_checkpoint_is_due_by_time_too() -> None:
 async def test_frames_that_come_again_change_nothing_and_are_acknowledged() -> None:
     log = Log()
     log.frames = [frame("s", n, ["a"], 1_000_000 + n) for n in range(5)]
-    worker = LogWorker(log, 1)
+    worker = await LogWorker(log, 1).open()
     await worker.read_on()
     written = len(log.records)
     acks: list[int] = []
@@ -180,7 +180,7 @@ async def test_frames_that_come_again_change_nothing_and_are_acknowledged() -> N
 async def test_a_revoked_partition_is_not_acknowledged_even_in_mid_checkpoint() -> None:
     log = Log()
     log.frames = [frame("s", n, ["a"], 1_000_000 + n) for n in range(5)]
-    worker = LogWorker(log, 1)
+    worker = await LogWorker(log, 1).open()
     settle, settled = worker.store.settle, asyncio.Event()
 
     async def slow() -> None:
@@ -198,7 +198,7 @@ async def test_a_revoked_partition_is_not_acknowledged_even_in_mid_checkpoint() 
 
 
 async def test_frames_of_a_partition_that_is_not_ours_are_left_alone() -> None:
-    worker = LogWorker(Log(), 1)
+    worker = await LogWorker(Log(), 1).open()
     acks: list[int] = []
     await worker.agent.on_frame(5, 0, frame("s", 0, ["a"], 1), lambda: acks.append(0))
     assert (acks, worker.figures.frames) == ([], 0)
@@ -216,7 +216,7 @@ async def test_a_frame_that_breaks_the_engine_is_dead_lettered_and_the_others_go
         b"\xff not a frame",
         frame("s", 3, ["b"], 1_000_002),
     ]
-    worker = LogWorker(log, 1)
+    worker = await LogWorker(log, 1).open()
     await worker.read_on()
     await worker.agent.finish()
 
@@ -234,10 +234,10 @@ async def test_a_frame_that_breaks_the_engine_is_dead_lettered_and_the_others_go
 async def test_a_refused_frame_is_not_refused_again_after_a_restart() -> None:
     log = Log()
     log.frames = [b"{}", frame("s", 1, ["a"], 1_000_000)]
-    worker = LogWorker(log, 1)
+    worker = await LogWorker(log, 1).open()
     await worker.read_on()
     await worker.agent.finish()
-    again = LogWorker(log, 2)
+    again = await LogWorker(log, 2).open()
     await again.read_on()
     await again.agent.finish()
     assert len(log.topic(DEAD)) == 1
@@ -248,7 +248,7 @@ async def test_a_late_event_is_dead_lettered_under_its_raw_place() -> None:
     log = Log()
     late = [{"type": "contact.queued", "site": "s", "ts": 5, "contact": "old", "queue": "q"}]
     log.frames = [frame("s", 0, ["a"], 1_000_000), encode_frame(frame_of("s", 1, late, 1_000_001))]
-    worker = LogWorker(log, 1)
+    worker = await LogWorker(log, 1).open()
     await worker.read_on()
     await worker.agent.finish()
     [(key, letter)] = log.topic(DEAD)
@@ -261,16 +261,17 @@ async def test_a_late_event_is_dead_lettered_under_its_raw_place() -> None:
 async def test_a_frame_of_an_epoch_that_is_over_is_refused() -> None:
     log = Log()
     log.frames = [frame("s", 0, ["a"], 1, epoch=3), frame("s", 1, ["b"], 2, epoch=2)]
-    worker = LogWorker(log, 1, config=CONFIG.model_copy(update={"epoch": 3}))
+    worker = await LogWorker(log, 1, config=CONFIG.model_copy(update={"epoch": 3})).open()
     await worker.read_on()
     await worker.agent.finish()
     assert worker.figures_by_site()["s"]["contacts"] == {"a": 1}
     assert "epoch 2 is over" in log.topic(DEAD)[0][1]["detail"]
 
 
-async def test_a_hole_where_reading_begins_is_one_of_the_topic() -> None:
+async def test_frames_that_retention_has_deleted_are_counted() -> None:
     log = await _checkpointed()
-    worker = LogWorker(log, 2)
+    worker = await LogWorker(log, 2).open()
+    worker.earliest = 8
     await worker.agent.on_frame(0, 8, frame("s", 8, ["a"], 1_000_000), lambda: None)
     assert worker.figures.frames_missing == 3
     assert worker.figures_by_site()["s"]["total"] == 6
@@ -279,12 +280,12 @@ async def test_a_hole_where_reading_begins_is_one_of_the_topic() -> None:
 async def test_frames_that_the_consumer_skips_end_the_process_and_are_read_by_the_next() -> None:
     log = Log()
     log.frames = [frame("s", n, ["a"], 1_000_000 + n) for n in range(9)]
-    worker = LogWorker(log, 1)
+    worker = await LogWorker(log, 1).open()
     await worker.read_on(6)
     worker.next = 7
     with pytest.raises(WorkerError, match="frames 6 to 6 were skipped"):
         await worker.read_on()
-    again = LogWorker(log, 2)
+    again = await LogWorker(log, 2).open()
     await again.read_on()
     assert again.figures_by_site()["s"]["total"] == 9
 
@@ -295,28 +296,62 @@ async def test_frames_that_the_consumer_skips_end_the_process_and_are_read_by_th
 async def _checkpointed(frames: int = 5) -> Log:
     log = Log()
     log.frames = [frame("s", n, ["a"], 1_000_000 + n) for n in range(frames)]
-    await LogWorker(log, 1).read_on()
+    await (await LogWorker(log, 1).open()).read_on()
     return log
 
 
 async def test_reading_goes_on_where_the_state_ends_whatever_is_committed() -> None:
     log = await _checkpointed()
     for committed in (None, 2, 5, 9):
-        assert LogWorker(log, 2).agent.resume_at(0, committed, 20) == 5
+        assert (await LogWorker(log, 2).open()).agent.resume_at(0, committed, 20) == 5
 
 
 async def test_without_a_checkpoint_but_with_a_commit_everything_is_read_again() -> None:
-    worker = LogWorker(Log(), 1)
+    worker = await LogWorker(Log(), 1).open()
     assert worker.agent.resume_at(0, None, 20) is None
     assert worker.agent.resume_at(0, 7, 20) == 0
     assert worker.figures.states_lost == 1
+
+
+@pytest.mark.parametrize("kept", [0, 1, 3])
+async def test_where_recovery_lacks_records_the_log_itself_is_read(kept: int) -> None:
+    log = await _checkpointed()
+    worker = LogWorker(log, 2)
+    worker.store.recovered = dict(list(log.state().items())[-kept:] if kept else [])
+    await worker.open()
+    assert worker.figures_by_site()["s"]["total"] == 5
+    assert (worker.next, worker.figures.states_lost) == (5, 0)
+
+
+async def test_state_that_is_damaged_in_the_log_is_counted_and_frames_are_read_again() -> None:
+    log = await _checkpointed()
+    topic, key, _ = next(r for r in log.records if r[0] == "panes")
+    log.records.append((topic, key, None))
+    worker = await LogWorker(log, 2).open()
+    assert (worker.next, worker.figures.states_lost) == (0, 2)
+    await worker.read_on()
+    assert worker.figures_by_site()["s"]["total"] == 5
+
+
+async def test_a_partition_revoked_while_its_log_is_read_again_is_not_opened() -> None:
+    worker = LogWorker(await _checkpointed(), 2)
+    worker.store.recovered = {}
+    reread = worker.store.reread
+
+    async def revoked(partition: int) -> Any:
+        worker.agent.drop(partition)
+        return await reread(partition)
+
+    worker.store.reread = revoked  # type: ignore[method-assign]
+    await worker.agent.open(0, 2)
+    assert worker.agent.partitions == {}
 
 
 async def test_a_higher_epoch_begins_at_the_committed_offset() -> None:
     log = await _checkpointed()
     config = CONFIG.model_copy(update={"epoch": 2})
     log.committed, log.frames = 0, [frame("s", 0, ["b"], 2_000_000, epoch=2)]
-    worker = LogWorker(log, 2, config=config)
+    worker = await LogWorker(log, 2, config=config).open()
     assert worker.next == 0
     await worker.read_on()
     assert worker.figures_by_site()["s"]["contacts"] == {"a": 5, "b": 1}
@@ -325,7 +360,7 @@ async def test_a_higher_epoch_begins_at_the_committed_offset() -> None:
 
 async def test_a_topic_made_anew_under_the_same_epoch_is_refused() -> None:
     log = await _checkpointed()
-    worker = LogWorker(log, 2)
+    worker = await LogWorker(log, 2).open()
     with pytest.raises(WorkerError, match="without a higher CALLBOARD_EPOCH"):
         worker.agent.resume_at(0, None, 3)
 
@@ -333,7 +368,7 @@ async def test_a_topic_made_anew_under_the_same_epoch_is_refused() -> None:
 async def test_an_epoch_below_that_of_the_state_is_refused() -> None:
     log = await _checkpointed()
     with pytest.raises(WorkerError, match="CALLBOARD_EPOCH is 0"):
-        LogWorker(log, 2, config=CONFIG.model_copy(update={"epoch": 0}))
+        await LogWorker(log, 2, config=CONFIG.model_copy(update={"epoch": 0})).open()
 
 
 # --- publishing ---------------------------------------------------------------------------------
@@ -346,7 +381,7 @@ def _published(worker: LogWorker) -> int:
 async def test_nothing_is_published_until_the_frames_present_at_assignment_are_read() -> None:
     log = Log()
     log.frames = [frame("s", n, ["a"], 1_000_000 + n) for n in range(4)]
-    worker = LogWorker(log, 1)
+    worker = await LogWorker(log, 1).open()
     await worker.read_on(3)
     await worker.agent.publish_due()
     assert _published(worker) == 0
@@ -359,7 +394,7 @@ async def test_nothing_is_published_until_the_frames_present_at_assignment_are_r
 async def test_rows_are_sent_for_every_frame_also_before_that() -> None:
     log = Log()
     log.frames = [frame("s", n, ["a"], 1_000_000 + n) for n in range(4)]
-    worker = LogWorker(log, 1)
+    worker = await LogWorker(log, 1).open()
     await worker.read_on(3)
     assert worker.figures.records[ROWS] == 3
 
@@ -367,7 +402,7 @@ async def test_rows_are_sent_for_every_frame_also_before_that() -> None:
 async def test_a_busy_site_is_published_four_times_a_second() -> None:
     log = Log()
     log.frames = [frame("s", n, ["a"], 1_000_000 + n) for n in range(200)]
-    worker = LogWorker(log, 1)
+    worker = await LogWorker(log, 1).open()
     worker.agent.partitions[0].end = 0
     for n in range(200):
         worker.now = n / 100
@@ -384,7 +419,7 @@ async def test_a_busy_site_is_published_four_times_a_second() -> None:
 
 async def test_a_recovered_site_is_published_without_a_new_frame() -> None:
     log = await _checkpointed()
-    worker = LogWorker(log, 2)
+    worker = await LogWorker(log, 2).open()
     await worker.agent.publish_due()
     await worker.agent.finish()
     live = [value for _, value in log.topic(LIVE)]
@@ -392,7 +427,7 @@ async def test_a_recovered_site_is_published_without_a_new_frame() -> None:
 
 
 async def test_everything_is_published_after_ten_seconds_of_the_sites_time() -> None:
-    worker = LogWorker(Log(), 1)
+    worker = await LogWorker(Log(), 1).open()
     for n, at in enumerate((1_000_000, 1_009_999, 1_010_000)):
         await worker.agent.on_frame(0, n, frame("s", n, [], at), lambda: None)
         worker.now += 1
@@ -409,7 +444,7 @@ async def test_everything_is_published_after_ten_seconds_of_the_sites_time() -> 
 
 
 async def test_silence_makes_a_worker_with_sites_unready() -> None:
-    worker = LogWorker(Log(), 1)
+    worker = await LogWorker(Log(), 1).open()
     worker.now += 100
     assert worker.agent.unready() == []
     await worker.agent.on_frame(0, 0, frame("s", 0, [], 1_000), lambda: None)

@@ -128,14 +128,14 @@ async def test_a_restored_site_is_written_whole_by_the_first_checkpoint(tmp_path
     config = Config(epoch=2, data_dir=tmp_path, partitions=1, checkpoint_events=5)
     log = Log()
     log.frames = [frame("t", 0, list("abcde"), NOON, epoch=2)]
-    worker = LogWorker(log, 1, config=config, restorer=Restorer(config, CountingSite))
+    worker = await LogWorker(log, 1, config=config, restorer=Restorer(config, CountingSite)).open()
     await worker.read_on()
     assert worker.figures.checkpoints == 1
     log.frames.append(frame("s", 1, ["b"], NOON + 1, epoch=2))
     await worker.read_on()
     await worker.agent.finish()
 
-    again = LogWorker(log, 2, config=config)
+    again = await LogWorker(log, 2, config=config).open()
     assert again.figures_by_site()["s"]["contacts"] == {"a": 1, "b": 1}
 
 

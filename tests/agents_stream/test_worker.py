@@ -10,7 +10,11 @@ from pathlib import Path
 import orjson
 import pytest
 
+from agents_stream.changelog import read_changelogs
+from agents_stream.checkpoint import recover
 from agents_stream.snapshots import Snapshot, folder_of, read_snapshot
+from agents_stream.tables import CHANGELOGS
+from pipeline.engine import Site
 from schemas.config import Config
 from schemas.topics import DEAD, ROWS
 from tests.agents_stream.harness import Feed, WorkerProcess, board_is_right, broker, read_all
@@ -46,6 +50,19 @@ async def test_totals_are_exact_after_kills_at_any_moment(
     assert await worker.metric("callboard_worker_states_lost_total") == 0
     assert await worker.metric("callboard_worker_frames_missing_total") == 0
     await _rows_are_complete(feed)
+    assert await worker.terminate() == 0
+    await _changelogs_hold_the_state(feed)
+
+
+async def _changelogs_hold_the_state(feed: Feed) -> None:
+    """What is in the log, read without Faust, is the engine as it was in the end."""
+    topics = [spec.name for spec in CHANGELOGS]
+    for number in range(feed.config.partitions):
+        records = await read_changelogs(feed.config.bootstrap, topics, number)
+        recovered = recover(records, member=1)
+        assert recovered.torn == []
+        for site, parts in recovered.sites.items():
+            assert Site.restore(parts).view() == feed.sites[site].view()
 
 
 async def _rows_are_complete(feed: Feed) -> None:

@@ -79,7 +79,9 @@ CALL = st.tuples(
     st.integers(0, 20),
     st.lists(st.tuples(GAP, SPICE), min_size=7, max_size=7),
 )
-SAID = st.sampled_from(("available", "available", "available", "busy", "wrap", "not_ready", "offline"))
+SAID = st.sampled_from(
+    ("available", "available", "available", "busy", "wrap", "not_ready", "offline")
+)
 TEAM = st.sampled_from((None, None, None, "red", "blue", ""))
 AGENT_EVENT = st.tuples(st.integers(0, 3), MOMENT, AGENT, SAID, TEAM)
 SILENT = st.tuples(st.booleans(), MOMENT, CONTACT)
@@ -190,8 +192,15 @@ def settings_in_brief(settings: SiteSettings) -> str:
     return str({k: v for k, v in keys.items() if v not in ({}, [], "") and k != "max_ahead_ms"})
 
 
+class Brief:
+    """Hypothesis prints failing examples with a printer of its own unless told otherwise."""
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(repr(self))
+
+
 @dataclass(frozen=True, repr=False)
-class Told:
+class Told(Brief):
     """A site's settings, its events in no order, and the moment before which none of them is."""
 
     settings: SiteSettings
@@ -307,7 +316,7 @@ def dice(number: int) -> st.SearchStrategy[list[int]]:
 
 
 @dataclass(frozen=True, repr=False)
-class Fed:
+class Fed(Brief):
     """A site's settings and the frames it is fed."""
 
     settings: SiteSettings
@@ -320,9 +329,7 @@ class Fed:
             lines.append(f"epoch {f.epoch} now {f.now} raw {f.raw} dead {f.dead}")
             if f.settings is not None:
                 lines.append(f"    {f.settings}")
-            lines += [
-                f"    {o}: {in_brief(e)}" for o, e in zip(f.offsets, f.events, strict=True)
-            ]
+            lines += [f"    {o}: {in_brief(e)}" for o, e in zip(f.offsets, f.events, strict=True)]
         return "\n  ".join(lines)
 
 

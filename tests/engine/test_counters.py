@@ -122,7 +122,9 @@ def test_by_arrival_outcomes_are_stamped_at_queued_and_the_rest_is_not_moved(
 def test_by_arrival_the_total_is_the_same(subject: Subject) -> None:
     events = [queued(0), answered(9_000), released(20_000), wrapped(30_000)]
     by_outcome = subject.replay(events, at=MINUTE).counted()
-    assert subject.replay(events, at=MINUTE, settings=site(anchor="arrival")).counted() == by_outcome
+    assert (
+        subject.replay(events, at=MINUTE, settings=site(anchor="arrival")).counted() == by_outcome
+    )
 
 
 def test_by_arrival_met_and_abandoned_in_time_stay_at_their_outcome(subject: Subject) -> None:

@@ -187,7 +187,9 @@ def test_bytes_not_characters_decide_a_tie(subject: Subject) -> None:
 
 
 def test_queued_last_within_a_millisecond_is_last_in_the_story(subject: Subject) -> None:
-    seen = in_any_order(subject, [queued(0, queue="b"), queued(0, queue="a"), answered(1_000)], 1_000)
+    seen = in_any_order(
+        subject, [queued(0, queue="b"), queued(0, queue="a"), answered(1_000)], 1_000
+    )
     assert seen.counted("b")["answered"] == 1
     assert seen.counted("a") == {"offered": 1}
 
@@ -232,7 +234,9 @@ def test_an_offer_of_another_agent_does_not_hold_a_decline_back(subject: Subject
 
 
 def test_a_decline_goes_before_the_abandon_of_its_visit(subject: Subject) -> None:
-    seen = in_any_order(subject, [queued(0), offered(1_000), abandoned(3_000), declined(3_000)], 3_000)
+    seen = in_any_order(
+        subject, [queued(0), offered(1_000), abandoned(3_000), declined(3_000)], 3_000
+    )
     assert seen.counted()["declined"] == 1
     assert seen.counted()["abandoned"] == 1
     assert seen.inconsistent == 0

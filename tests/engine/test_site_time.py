@@ -281,7 +281,9 @@ def test_a_visit_keeps_the_limits_it_was_queued_under(subject: Subject) -> None:
         frame([queued(noon - 1, "a"), queued(noon - 1, "x")], noon - 1),
         tick(noon, settings=after),
         frame([queued(noon, "b"), queued(noon, "y")], noon, 10),
-        frame([answered(noon + 39_999, "a"), answered(noon + 40_000, "b", "bob")], noon + 40_000, 20),
+        frame(
+            [answered(noon + 39_999, "a"), answered(noon + 40_000, "b", "bob")], noon + 40_000, 20
+        ),
         frame([abandoned(noon + 40_000, "x"), abandoned(noon + 40_000, "y")], noon + 40_000, 30),
     ]
     seen, _ = subject.live(frames)

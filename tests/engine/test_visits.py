@@ -146,9 +146,7 @@ def test_leaving_without_queue_closes_all_that_wait(subject: Subject) -> None:
         ("other", "left_other"),
     ],
 )
-def test_a_left_visit_is_counted_by_its_reason(
-    subject: Subject, reason: str, counter: str
-) -> None:
+def test_a_left_visit_is_counted_by_its_reason(subject: Subject, reason: str, counter: str) -> None:
     seen = subject.replay([queued(0), left(3_000, reason=reason)], at=4_000)
     assert seen.counted() == {"offered": 1, counter: 1}
 

@@ -1,8 +1,8 @@
 """Windows and their edges, to the millisecond (contract, section 5).
 
-    P = 10 s          e - 5m                                  t   e
-    ------|-----------[===================================....)---|--
-                       a moment here counts             not known yet
+P = 10 s          e - 5m                                  t   e
+------|-----------[===================================....)---|--
+                   a moment here counts             not known yet
 """
 
 from datetime import datetime, timedelta
@@ -72,7 +72,10 @@ def test_at_a_pane_edge_the_oldest_pane_is_still_in_until_a_millisecond_later(
 def test_the_edge_is_that_of_the_sites_panes(subject: Subject, pane: int) -> None:
     edge = 28_000_000 * MINUTE
     settings = site(pane_ms=pane)
-    events = [queued(edge - 5 * MINUTE + pane - 1, "before"), queued(edge + pane - 5 * MINUTE, "in")]
+    events = [
+        queued(edge - 5 * MINUTE + pane - 1, "before"),
+        queued(edge + pane - 5 * MINUTE, "in"),
+    ]
     seen = subject.replay(events, at=edge + 1, settings=settings)
     assert seen.counted(window="5m")["offered"] == 1
 

@@ -26,9 +26,7 @@ def test_each_line_is_a_record_and_blank_ones_are_nothing() -> None:
     taken = lines(GOOD, b"", b"  \r", GOOD + b"\r", b"")
     assert taken.answer() == {"taken": 2, "refused": [], "refused_count": 0}
     assert [record.payload for record in taken.records] == [GOOD, GOOD]
-    assert {(one.site, one.source, one.received) for one in taken.records} == {
-        ("north", "acd", 42)
-    }
+    assert {(one.site, one.source, one.received) for one in taken.records} == {("north", "acd", 42)}
 
 
 def test_refused_lines_are_told_by_number_and_kept_for_the_dead_letters() -> None:

@@ -105,7 +105,10 @@ async def test_without_a_site_events_go_where_they_say(client: Client) -> None:
 async def test_refused_lines_reach_the_raw_topic_too(client: Client) -> None:
     status, answer = await client.post(b"noise\n" + ndjson(queued(1, "south")))
     assert (status, answer["taken"], answer["refused_count"]) == (200, 0, 2)
-    assert [(one["line"], one["field"]) for one in answer["refused"]] == [(1, "payload"), (2, "site")]
+    assert [(one["line"], one["field"]) for one in answer["refused"]] == [
+        (1, "payload"),
+        (2, "site"),
+    ]
     records = await client.arrived(2)
     assert {record.key for record in records} == {b"north"}
 

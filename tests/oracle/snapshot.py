@@ -95,9 +95,7 @@ def now(stories: Iterable[Story], at: int, place: tuple[str, str] | None) -> dic
         return queue is not None if place is None else (queue, channel) == place
 
     stories = list(stories)
-    waits = [
-        at - v.queued_at for s in stories for v in s.waiting() if here(v.queue, v.channel)
-    ]
+    waits = [at - v.queued_at for s in stories for v in s.waiting() if here(v.queue, v.channel)]
     talking = [g for s in stories for g in s.legs if g.talks and here(g.queue, g.channel)]
     return {
         "waiting": len(waits),

@@ -144,9 +144,7 @@ class Story:
         self.legs: list[Leg] = []
         self.declines: list[Decline] = []
         self.ignored = 0
-        known = sorted(
-            (e for e in distinct(events) if e["ts"] <= at), key=lambda e: int(e["ts"])
-        )
+        known = sorted((e for e in distinct(events) if e["ts"] <= at), key=lambda e: int(e["ts"]))
         self.last_event = known[-1]["ts"] if known else None
         for ts, same in groupby(known, key=lambda e: int(e["ts"])):
             self.lose_what_is_stuck(ts)

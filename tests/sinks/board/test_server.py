@@ -215,15 +215,17 @@ async def test_a_viewer_that_stops_reading_costs_no_memory_and_holds_up_nobody(
         async with session.get("/stream?site=metro&view=wall") as response:
             await first(response, "board")
             assert board.hub.viewers() == 2
-            for second in range(1, 40):
-                board.feed(large(), at=NOON + second * 60_000)
+            for second in range(1, 80):
+                # Other figures everywhere: only much data fills the kernel's own buffers.
+                other = dataclasses.replace(large(), seed=second)
+                board.feed(other, at=NOON + second * 60_000)
                 change = await first(response, "change")
                 assert change["at"] == NOON + second * 60_000
                 if board.hub.viewers() == 1:
                     break
                 audience = board.hub._sites["metro"].audiences["all"]
                 assert all(len(v._messages) <= BACKLOG for v in audience.viewers)
-        assert second < 79, "the stalled viewer is let go"
+        assert board.hub.viewers() < 2, "the stalled viewer is let go"
         stalled.close()
 
 
