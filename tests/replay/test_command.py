@@ -16,13 +16,13 @@ from pipeline.sources import bank1999
 from schemas.moments import parse_moment
 
 JANUARY, FEBRUARY = bank1999.MONTHS
-PROGRAM = "import typer; from pipeline.cli.replay import replay; typer.run(replay)"
+PROGRAM = "from pipeline.cli.main import main; main()"
 CLOCK = b'{"type":"clock","site":"s","ts":5000}\n'
 
 
 def run(*args: object, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        [sys.executable, "-c", PROGRAM, *(str(arg) for arg in args)],
+        [sys.executable, "-c", PROGRAM, "replay", *(str(arg) for arg in args)],
         input=stdin,
         capture_output=True,
         timeout=90,

@@ -133,6 +133,36 @@ FROM
 WHERE start_ms >= from_ms AND start_ms < to_ms
 COMMENT 'recomputed_team_panes(from, to): state time of closed panes from the intervals of agents';
 
+CREATE OR REPLACE VIEW ${database}.leapt_panes
+(
+    site LowCardinality(String) COMMENT 'Site',
+    low_ms Int64 COMMENT 'Last pane before the gap, epoch milliseconds',
+    high_ms Int64 COMMENT 'First pane after it'
+)
+AS
+-- The engine steps over a silence of weeks without laying out a pane for each moment of it (the
+-- sums stay right): such a gap has no panes of teams at all, and none are to be compared.
+SELECT s.site AS site, s.low_ms AS low_ms, s.high_ms AS high_ms
+FROM
+(
+    SELECT site, start_ms AS high_ms, lagInFrame(start_ms, 1, start_ms) OVER (PARTITION BY site ORDER BY start_ms) AS low_ms
+    FROM
+    (
+        SELECT DISTINCT site, toUnixTimestamp64Milli(pane_start) AS start_ms
+        FROM ${database}.team_panes
+        WHERE pane_start >= subtractDays({from:DateTime64(3, 'UTC')}, 42) AND pane_start < addDays({to:DateTime64(3, 'UTC')}, 42)
+        UNION DISTINCT
+        -- A range inside the gap sees neither end of it.
+        SELECT site, toUnixTimestamp64Milli(arrayJoin([
+            subtractDays({from:DateTime64(3, 'UTC')}, 42), least(at, addDays({to:DateTime64(3, 'UTC')}, 42))]))
+        FROM ${database}.progress
+    )
+) AS s
+INNER JOIN ${database}.pane_lengths AS l ON l.site = s.site
+WHERE s.high_ms < l.closed_ms
+    AND s.high_ms - s.low_ms > 50000 * tupleElement(arrayLast(step -> tupleElement(step, 1) <= s.low_ms, l.steps), 2)
+COMMENT 'leapt_panes(from, to): silences around [from, to) that have no panes';
+
 CREATE OR REPLACE VIEW ${database}.reconciliation_between
 (
     site LowCardinality(String) COMMENT 'Site',
@@ -204,12 +234,19 @@ FROM
     HAVING notEmpty(differing)
 ) AS d
 INNER JOIN ${database}.pane_lengths AS l ON l.site = d.site
+LEFT JOIN
+(
+    SELECT site, groupArray((low_ms, high_ms)) AS gaps
+    FROM ${database}.leapt_panes(from = {from:DateTime64(3, 'UTC')}, to = {to:DateTime64(3, 'UTC')})
+    GROUP BY site
+) AS g ON g.site = d.site
 ARRAY JOIN d.differing AS nth
 WHERE d.newest <= l.version
     -- A pane is at most a minute long: the last one was recomputed whole, so were its neighbours.
     AND d.start_ms >= toUnixTimestamp64Milli({from:DateTime64(3, 'UTC')})
     AND d.start_ms < toUnixTimestamp64Milli({to:DateTime64(3, 'UTC')})
     AND d.start_ms + tupleElement(arrayLast(step -> tupleElement(step, 1) <= d.start_ms, l.steps), 2) <= l.closed_ms
+    AND NOT (d.pane = 'team' AND arrayExists(gap -> d.start_ms > tupleElement(gap, 1) AND d.start_ms < tupleElement(gap, 2), g.gaps))
 COMMENT 'reconciliation_between(from, to): panes of [from, to) in which engine and records differ; must be empty';
 
 CREATE OR REPLACE VIEW ${database}.reconciliation
@@ -224,5 +261,5 @@ CREATE OR REPLACE VIEW ${database}.reconciliation
     recomputed Int64 COMMENT 'What the records say'
 )
 AS SELECT site, pane_start, pane, name, channel, counter, stored, recomputed
-FROM ${database}.reconciliation_between(from = '1900-01-02 00:00:00', to = '2290-01-01 00:00:00')
+FROM ${database}.reconciliation_between(from = '1900-03-01 00:00:00', to = '2290-01-01 00:00:00')
 COMMENT 'Panes in which engine and records differ: must be empty. All of history; reconciliation_between asks for less';

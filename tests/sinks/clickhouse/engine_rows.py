@@ -45,6 +45,14 @@ class EngineRows:
         return self.apply([], now)
 
 
+def row_record(site: Site, tables: dict[str, list[dict[str, Any]]], name: str) -> bytes:
+    """The rows of the frame a site has just applied as a record, under another name."""
+    renamed = {table: [row | {"site": name} for row in rows] for table, rows in tables.items()}
+    head = {"v": 1, "site": name, "epoch": site.epoch, "offset": site.offset}
+    head |= {"version": site.epoch << 40 | max(site.offset, 0), "at": site.at}
+    return orjson.dumps({**head, "tables": renamed})
+
+
 def write_frames(db: Database, engine: EngineRows, frames: Iterable[Sequence[Event]]) -> None:
     """Apply the frames and write all their rows as one batch."""
     db.write(*[engine.apply(events) for events in frames if events])
@@ -100,6 +108,42 @@ def board_of(view: dict[str, Any]) -> dict[str, Any]:
     for window, times in view["all"]["windows"].items():
         found["all teams", window] = _kept(times, (*TEAM_TIMES, "occupancy"))
     return {key: value for key, value in found.items() if value}
+
+
+def totals_by_sql(db: Database) -> dict[Any, Any]:
+    """`total` and the present of every site, in few queries."""
+    found: dict[Any, Any] = {}
+    span = "from = '1900-01-02 00:00:00', to = '2290-01-01 00:00:00', at = NULL, step_ms = 0"
+    limits = "threshold_ms = NULL, short_ms = NULL"
+    for row in db.rows(f"SELECT * FROM kpi_cells({span}, {limits})"):
+        names = (*COUNTERS, *_LEVELS)
+        if row["scope"] == "all":
+            found[row["site"], "all queues"] = _kept(row, names)
+        else:
+            found[row["site"], "queue", row["queue"], row["channel"]] = _kept(row, names)
+    for row in db.rows(f"SELECT * FROM team_cells({span})"):
+        names = (*TEAM_TIMES, "occupancy")
+        if row["scope"] == "all":
+            found[row["site"], "all teams"] = _kept(row, names)
+        else:
+            found[row["site"], "team", row["team"]] = _kept(row, names)
+    for row in db.rows("SELECT * FROM now_queue(at = NULL)"):
+        found[row["site"], "now", row["queue"], row["channel"]] = _kept(row, _NOW)
+    agents = "SELECT site, team, state, count() AS n FROM now_agent(at = NULL) GROUP BY ALL"
+    for row in db.rows(agents):
+        found[row["site"], "agents", row["team"], row["state"]] = row["n"]
+    return {key: value for key, value in found.items() if value}
+
+
+def totals_of(view: dict[str, Any], name: str) -> dict[Any, Any]:
+    """The engine's board in the shape of `totals_by_sql`."""
+    found: dict[Any, Any] = {}
+    for key, value in board_of(view).items():
+        if key[0] in ("now", "agents"):
+            found[name, *key] = value
+        elif key[-1] == "total":
+            found[name, *key[:-1]] = value
+    return found
 
 
 def _kept(row: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:

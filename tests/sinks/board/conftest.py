@@ -1,0 +1,175 @@
+"""A board with a broker and a feeder in a thread of their own, and a headless Chromium."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.remote.webdriver import WebDriver
+
+from schemas.clock import Clock
+from schemas.config import Config
+from sinks.board.server import serving
+from tests.sinks.board.broker import Feeder, create_live_topic, free_port, tansu
+from tests.sinks.board.centre import NOON, bank, large
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--force-device-scale-factor=1",
+)
+
+
+class Stage:
+    """A served board; `feeder.paused` silences the pipeline, `stop` and `start` the board itself."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = Clock(time.time_ns() // 1_000_000, NOON, 1.0)
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.feeder: Feeder
+        self._clock_file = folder / "clock.json"
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._bootstrap = ""
+        self._board: Any = None
+
+    def open(self, bootstrap: str) -> None:
+        """Feed and serve."""
+        self._bootstrap = bootstrap
+        self.clock.write(self._clock_file)
+        self._thread.start()
+        self._run(create_live_topic(bootstrap))
+        quiet, breached = bank("quiet"), bank("breached")
+        quiet.site, breached.site = "quiet", "breached"
+        self.feeder = Feeder(bootstrap, self.clock, bank(), large(), quiet, breached)
+        self._run(self._feed())
+        self.start()
+
+    def start(self) -> None:
+        """Serve the board."""
+        config = Config(
+            bootstrap=self._bootstrap, board_port=self.port, clock_file=str(self._clock_file)
+        )
+        self._board = serving(config)
+        self._run(self._board.__aenter__())
+
+    def stop(self) -> None:
+        """End the board; the feeder goes on."""
+        self._run(self._board.__aexit__(None, None, None))
+
+    def close(self) -> None:
+        """End everything."""
+        self.stop()
+        for task in self._tasks:
+            self._loop.call_soon_threadsafe(task.cancel)
+        self._run(asyncio.sleep(0.2))
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+
+    async def _feed(self) -> None:
+        self._tasks.append(asyncio.create_task(self.feeder.run()))
+
+    def _run(self, coroutine: Any) -> None:
+        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(20)
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with tansu(free_port()) as bootstrap:
+        stage = Stage(tmp_path_factory.mktemp("board"))
+        stage.open(bootstrap)
+        try:
+            yield stage
+        finally:
+            stage.close()
+
+
+class Browser:
+    """A Chromium window with the few moves the tests need."""
+
+    def __init__(self, driver: WebDriver, url: str) -> None:
+        self.driver = driver
+        self._url = url
+
+    def resize(self, width: int, height: int, theme: str = "dark") -> None:
+        """Make the window look like a device."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        scheme = [{"name": "prefers-color-scheme", "value": theme}]
+        self._command("Emulation.setDeviceMetricsOverride", metrics)
+        self._command("Emulation.setEmulatedMedia", {"features": scheme})
+
+    def open(self, path: str) -> None:
+        """Load a page afresh and wait for its first figures."""
+        self.driver.get("about:blank")
+        self.driver.get(self._url + path)
+        self.until("return document.body.dataset.state", lambda state: state == "live")
+
+    def ask(self, script: str, *args: Any) -> Any:
+        """What a script returns."""
+        return self.driver.execute_script(script, *args)  # type: ignore[no-untyped-call]
+
+    def until(self, script: str, good: Callable[[Any], bool], seconds: float = 15) -> Any:
+        """Ask again until the answer is good; the last answer."""
+        deadline = time.monotonic() + seconds
+        answer = self.ask(script)
+        while not good(answer):
+            assert time.monotonic() < deadline, f"{script}: still {answer!r}"
+            time.sleep(0.05)
+            answer = self.ask(script)
+        return answer
+
+    def picture(self, path: Path) -> None:
+        """Save what the window shows."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.driver.save_screenshot(str(path))
+
+    def complaints(self) -> list[str]:
+        """What the console said since the last call."""
+        log: list[dict[str, str]] = self.driver.get_log("browser")  # type: ignore[attr-defined]
+        return [entry["message"] for entry in log]
+
+    def _command(self, name: str, parameters: dict[str, Any]) -> None:
+        self.driver.execute_cdp_cmd(name, parameters)  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
+    binary = shutil.which("chromium") or shutil.which("google-chrome")
+    driver = shutil.which("chromedriver")
+    if not binary or not driver:
+        pytest.skip("no Chromium with its chromedriver on this machine")
+    options = Options()
+    options.binary_location = binary
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(flag)
+    chrome = webdriver.Chrome(options=options, service=Service(driver))
+    chrome.set_page_load_timeout(30)
+    yield chrome
+    chrome.quit()
+
+
+@pytest.fixture
+def browser(chromium: WebDriver, stage: Stage) -> Iterator[Browser]:
+    browser = Browser(chromium, stage.url)
+    browser.resize(1366, 768)
+    yield browser
+    chromium.get("about:blank")

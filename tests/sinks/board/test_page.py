@@ -1,0 +1,394 @@
+"""The page in a real browser, as a supervisor meets it."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+import pytest
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from tests.sinks.board.centre import Centre, bank, large
+from tests.sinks.board.conftest import Browser, Stage
+
+pytestmark = pytest.mark.browser
+
+SIZES = [(1920, 1080), (1366, 768), (390, 844)]
+STATE = "return document.body.dataset.state"
+SPOKEN = "return document.getElementById('announce').textContent"
+TIP = "const t = document.getElementById('tip'); return t.hidden ? '' : t.innerText"
+WIDTHS = "return [document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+
+
+def is_live(state: str) -> bool:
+    return state == "live"
+
+
+def seconds(text: str) -> int:
+    total = 0
+    for part in text.split(":"):
+        total = total * 60 + int(part)
+    return total
+
+
+@pytest.mark.parametrize("view", ["wall", "queues", "agents"])
+@pytest.mark.parametrize("site", ["bank", "metro", "quiet", "breached"])
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_nothing_scrolls_sideways_and_nothing_is_cut_off(
+    browser: Browser, view: str, site: str, width: int, height: int
+) -> None:
+    browser.resize(width, height)
+    browser.open(f"/?site={site}#{view}")
+    full, seen = browser.ask(WIDTHS)
+    assert full <= seen
+    if view == "wall" and width > 1000:
+        tall = "return document.documentElement.scrollHeight"
+        assert browser.ask(tall) <= height, "a wall shows all at once"
+    cut = """return [...document.querySelectorAll(".tile .n, .tile .foot, .chip, header *, aside *")]
+      .filter(n => n.offsetParent && getComputedStyle(n).clipPath === "none")
+      .filter(n => !n.closest("select, svg"))
+      .filter(n => n.scrollWidth > n.clientWidth + 1 && getComputedStyle(n).display !== "inline")
+      .filter(n => getComputedStyle(n).textOverflow !== "ellipsis")
+      .map(n => n.className + ": " + n.textContent)"""
+    assert browser.ask(cut) == []
+    spilt = """return [...document.querySelectorAll(".tile")].flatMap(t => {
+      const edge = t.getBoundingClientRect();
+      return [...t.querySelectorAll(".n, .foot span, h2, .chip, dd, tbody th, tbody td")]
+        .map(n => [n, n.getBoundingClientRect()])
+        .filter(([n, box]) => box.width && (box.right > edge.right + 1 || box.bottom > edge.bottom + 1))
+        .map(([n]) => t.dataset.tile + ": " + n.textContent);
+    })"""
+    assert browser.ask(spilt) == []
+    assert browser.complaints() == []
+
+
+def test_the_wall_has_at_most_twelve_tiles(browser: Browser) -> None:
+    browser.open("/?site=metro#wall")
+    tiles = browser.ask("return [...document.querySelectorAll('.tile')].map(t => t.dataset.tile)")
+    assert len(tiles) == len(set(tiles)) == 11
+
+
+FIGURES = ("offered", "answered", "abandoned", "service_level", "abandonment", "asa_ms", "aht_ms")
+
+
+@pytest.mark.parametrize("centre", [bank(), large()], ids=lambda centre: centre.site)
+@pytest.mark.parametrize("window", ["5m", "60m", "today"])
+def test_the_table_holds_exactly_what_was_sent(
+    browser: Browser, centre: Centre, window: str
+) -> None:
+    browser.open(f"/?site={centre.site}&window={window}#queues")
+    cells = browser.ask(
+        "return [...document.querySelectorAll('td[data-kpi]')].map(c => ({...c.dataset}))"
+    )
+    shown = {
+        (c.get("queue"), c.get("channel"), c["kpi"]): c["value"]
+        for c in cells
+        if c["window"] == window
+    }
+    for (queue, channel, kpi), value in expected(centre, window).items():
+        text = shown[queue, channel, kpi]
+        assert (None if text == "" else float(text)) == value, (queue, channel, kpi)
+    assert {c["scope"] for c in cells if "queue" not in c} == {"all"}
+
+
+def expected(centre: Centre, window: str) -> dict[tuple[str | None, str | None, str], Any]:
+    """What each figure must be, by queue, channel and KPI; no queue for all of them."""
+    figures: dict[tuple[str | None, str | None, str], Any] = {}
+    rows: list[tuple[str | None, str | None, dict[str, Any]]] = [
+        (queue, channel, entry)
+        for queue, channels in centre._queues(centre.start).items()
+        for channel, entry in channels.items()
+    ]
+    rows.append((None, None, centre._all_queues(centre.start)))
+    for queue, channel, entry in rows:
+        figures |= {(queue, channel, kpi): entry["windows"][window][kpi] for kpi in FIGURES}
+        figures[queue, channel, "waiting"] = entry["now"]["waiting"]
+    return figures
+
+
+def test_no_data_is_a_dash_and_never_a_zero(browser: Browser) -> None:
+    browser.open("/?site=quiet#queues")
+    ratios = "td:is([data-kpi=service_level], [data-kpi=abandonment], [data-kpi=asa_ms])"
+    shown = browser.ask(
+        f"return [...document.querySelectorAll('{ratios}')].map(c => [c.innerText, c.dataset.value])"
+    )
+    assert shown
+    assert all(pair == ["–", ""] for pair in shown)
+    assert browser.ask("return document.querySelectorAll('td[data-level=off]').length") == 0
+    browser.open("/?site=quiet#wall")
+    number = "return document.querySelector('[data-tile=service_level] .n').innerText"
+    assert browser.ask(number) == "–"
+
+
+def test_the_longest_wait_counts_up_by_itself(browser: Browser, stage: Stage) -> None:
+    browser.open("/?site=bank#wall")
+    number = "return document.querySelector('[data-tile=longest_wait_ms] .n').innerText"
+    stage.feeder.paused = True
+    try:
+        seen = []
+        deadline = time.monotonic() + 3.4
+        while time.monotonic() < deadline:
+            seen.append(seconds(browser.ask(number)))
+            time.sleep(0.1)
+    finally:
+        stage.feeder.paused = False
+    assert seen == sorted(seen)
+    steps = sorted(set(seen))
+    assert steps == list(range(steps[0], steps[0] + len(steps))), "no second is left out"
+    assert 3 <= len(steps) <= 5
+    browser.until(STATE, is_live)
+
+
+def test_time_in_state_counts_up_by_itself(browser: Browser) -> None:
+    browser.open("/?site=bank#agents")
+    script = "return document.querySelector('tr[data-agent=Ada] .c-time').innerText"
+    before = seconds(browser.ask(script))
+    time.sleep(2.1)
+    assert before + 1 <= seconds(browser.ask(script)) <= before + 3
+
+
+def test_a_silent_pipeline_makes_the_board_say_so_and_recover(
+    browser: Browser, stage: Stage
+) -> None:
+    browser.open("/?site=bank#wall")
+    colour = """const n = document.querySelector('[data-tile=longest_wait_ms] .n');
+      return getComputedStyle(n).color + getComputedStyle(n).opacity"""
+    bright = browser.ask(colour)
+    assert browser.ask("return document.getElementById('banner').hidden")
+    stage.feeder.paused = True
+    silent = time.monotonic()
+    try:
+        browser.until(STATE, lambda state: state == "stale", 9)
+        assert 4 < time.monotonic() - silent < 8
+        banner = "return document.getElementById('banner').innerText"
+        assert "Figures are old" in browser.ask(banner)
+        assert browser.ask(colour) != bright
+        assert browser.ask("return document.title").startswith("(old)")
+        assert browser.ask(SPOKEN) == "Figures are old"
+        age = int(browser.ask("return document.getElementById('age').dataset.age"))
+        time.sleep(1.2)
+        later = int(browser.ask("return document.getElementById('age').dataset.age"))
+        assert later >= age + 1000
+    finally:
+        stage.feeder.paused = False
+    browser.until(STATE, is_live, 5)
+    assert browser.ask("return document.getElementById('banner').hidden")
+    assert browser.ask(colour) == bright
+    assert browser.ask(SPOKEN) == "Figures are live again."
+
+
+def test_a_lost_board_is_said_at_once_and_found_again(browser: Browser, stage: Stage) -> None:
+    browser.open("/?site=bank#queues")
+    stage.stop()
+    gone = time.monotonic()
+    try:
+        browser.until(STATE, lambda state: state == "lost", 4)
+        assert time.monotonic() - gone < 4
+        assert "Connection lost" in browser.ask(
+            "return document.getElementById('banner').innerText"
+        )
+        assert browser.ask("return document.querySelectorAll('tbody tr').length") == 7
+    finally:
+        stage.start()
+    browser.until(STATE, is_live, 15)
+    browser.complaints()
+
+
+def test_a_line_that_hangs_without_an_error_is_noticed(browser: Browser) -> None:
+    """A dead proxy keeps the connection open; only the missing heartbeat tells."""
+    browser.open("/?site=bank#wall")
+    browser.ask(
+        """window.RealSource = window.EventSource;
+        window.EventSource = class { addEventListener() {} close() {} };
+        window.dispatchEvent(new Event("online"));"""
+    )
+    browser.until(STATE, lambda state: state == "lost", 6)
+    browser.ask("window.EventSource = window.RealSource")
+    browser.until(STATE, is_live, 8)
+
+
+def test_a_tile_explains_itself_on_focus_and_on_hover(browser: Browser) -> None:
+    browser.resize(1920, 1080)
+    browser.open("/?site=bank&window=30m#wall")
+    window = bank()._all_queues(bank().start)["windows"]["30m"]
+    tile = browser.driver.find_element(By.CSS_SELECTOR, "[data-tile=service_level]")
+    browser.ask("arguments[0].focus()", tile)
+    said = browser.until(TIP, bool)
+    assert "abandons_negative" in said
+    assert "answered within 20 s / (answered + abandoned)" in said
+    whole = window["answered"] + window["abandoned"]
+    assert f"{window['answered_in']} / {whole} = " in said
+    assert "≥ 80 %" in said
+    assert tile.get_attribute("aria-describedby") == "tip"
+    tile.send_keys(Keys.ESCAPE)
+    browser.until(TIP, lambda text: text == "")
+    for name in browser.ask(
+        "return [...document.querySelectorAll('.tile')].map(t => t.dataset.tile)"
+    ):
+        other = browser.driver.find_element(By.CSS_SELECTOR, f"[data-tile={name}]")
+        ActionChains(browser.driver).move_to_element(other).perform()
+        assert len(browser.until(TIP, bool)) > 40, name
+
+
+def test_a_queue_explains_its_own_formula(browser: Browser) -> None:
+    browser.open("/?site=bank&window=today#queues")
+    button = (
+        "[...document.querySelectorAll('.queues .name')].find(b => b.textContent === 'Callback')"
+    )
+    browser.ask(f"{button}.focus()")
+    said = browser.until(TIP, bool)
+    assert "answered within 5 min" in said
+    assert re.search(r"ASA [\d:]+ / \d+ = 0:\d\d", said)
+
+
+def test_colour_is_never_the_only_sign(browser: Browser) -> None:
+    browser.resize(1920, 1080)
+    browser.open("/?site=breached#wall")
+    tiles = browser.ask(
+        """return [...document.querySelectorAll(".tile[data-level]")].map(t => {
+          const chip = t.querySelector(".chip");
+          return [t.dataset.level, chip.hidden, chip.textContent,
+                  chip.querySelector("use").getAttribute("href")];
+        })"""
+    )
+    words = {"on": "On target", "near": "Near target", "off": "Off target"}
+    assert {level for level, *_ in tiles} >= {"off", "none"}
+    for level, hidden, word, shape in tiles:
+        assert hidden == (level == "none")
+        if level != "none":
+            assert (word, shape) == (words[level], f"#i-{level}")
+    browser.open("/?site=breached#queues")
+    marks = browser.ask(
+        """return [...document.querySelectorAll("td[data-level=off], td[data-level=near]")]
+          .map(c => [c.dataset.level, getComputedStyle(c, "::before").content])"""
+    )
+    assert len(marks) > 10
+    signs = {"off": "■", "near": "▲"}
+    for level, content in marks:
+        assert signs[level] in content
+
+
+def test_the_worst_queue_is_first_and_sorting_is_the_reader_s(browser: Browser) -> None:
+    names = "return [...document.querySelectorAll('.queues tbody:not(.all) .name')].map(n => n.innerText)"
+    browser.open("/?site=bank#queues")
+    assert browser.ask(names)[0] == "Internet support"
+    sort = "document.querySelector('th.c-{} button').click()"
+    browser.ask(sort.format("name"))
+    assert browser.ask(names) == sorted(browser.ask(names))
+    assert browser.ask("return document.querySelector('th.c-name').ariaSort") == "ascending"
+    browser.ask(sort.format("name"))
+    assert browser.ask(names) == sorted(browser.ask(names), reverse=True)
+    browser.ask(sort.format("offered"))
+    assert browser.ask(names)[0] == "Regular service"
+    browser.open("/?site=bank#wall")
+    first = "return document.querySelector('.wall tbody th').innerText"
+    assert "Internet support" in browser.ask(first)
+
+
+def test_the_address_keeps_view_site_and_window(browser: Browser) -> None:
+    browser.open("/?site=bank&window=15m#queues")
+    assert browser.ask("return document.getElementById('w-15m').checked")
+    browser.ask("document.getElementById('w-today').click()")
+    browser.ask("location.hash = '#agents'")
+    assert "window=today" in browser.driver.current_url
+    browser.until("return document.querySelectorAll('.agents tbody tr').length", lambda n: n == 15)
+    current = "return document.querySelector('nav [aria-current=page]').textContent"
+    assert browser.ask(current) == "Agents"
+    browser.ask(
+        """const site = document.getElementById('site'); site.value = 'metro';
+        site.dispatchEvent(new Event('change'))"""
+    )
+    browser.until("return document.querySelectorAll('.agents tbody tr').length", lambda n: n == 200)
+    assert "site=metro" in browser.driver.current_url
+
+
+def test_agents_can_be_narrowed_down(browser: Browser) -> None:
+    browser.open("/?site=metro#agents")
+    rows = "return document.querySelectorAll('.agents tbody tr').length"
+    states = "return [...new Set([...document.querySelectorAll('.agents tbody tr')].map(r => r.dataset.state))]"
+    browser.ask("document.querySelector('.filters [data-state=hold]').click()")
+    holding = sum(agent.state == "hold" for agent in large().agents)
+    assert browser.ask(rows) == holding
+    assert browser.ask(states) == ["hold"]
+    browser.ask("document.querySelectorAll('.teams button')[1].click()")
+    team = sum(agent.state == "hold" and agent.team == "t0" for agent in large().agents)
+    assert browser.ask(rows) == team
+
+
+def test_a_keyboard_reaches_everything_and_is_seen(browser: Browser) -> None:
+    browser.open("/?site=bank#wall")
+    browser.ask("document.activeElement.blur()")
+    reached = []
+    for _ in range(24):
+        ActionChains(browser.driver).send_keys(Keys.TAB).perform()
+        reached.append(
+            browser.ask(
+                """const a = document.activeElement, s = getComputedStyle(a);
+                const shown = a.matches('#windows input') ? getComputedStyle(a.nextSibling) : s;
+                return [a.id || a.dataset.tile || a.hash || a.tagName, parseFloat(shown.outlineWidth)]"""
+            )
+        )
+    names = [name for name, _ in reached]
+    assert names[0] == "skip"
+    for name in ("site", "#wall", "#queues", "#agents", "age", "theme", "service_level", "trend"):
+        assert name in names, names
+    assert all(width >= 1 for name, width in reached if name not in ("BODY", "site"))
+
+
+def test_a_listener_finds_landmarks_headers_and_few_words(browser: Browser) -> None:
+    browser.open("/?site=bank#queues")
+    for landmark in ("header", "nav[aria-label]", "main", "h1", "[role=status][aria-live=polite]"):
+        assert browser.driver.find_elements(By.CSS_SELECTOR, landmark), landmark
+    heads = browser.ask(
+        "return [...document.querySelectorAll('table thead th')].map(t => [t.scope, t.innerText])"
+    )
+    assert all(scope == "col" and text for scope, text in heads)
+    assert browser.ask("return document.documentElement.lang") == "en"
+    unnamed = """return [...document.querySelectorAll("button, select, input, a")]
+      .filter(n => n.offsetParent && !(n.getAttribute("aria-label") || n.textContent.trim()
+        || n.labels?.[0]?.textContent.trim())).length"""
+    assert browser.ask(unnamed) == 0
+    browser.ask(
+        """window.spoken = []; new MutationObserver(() => window.spoken.push(1))
+          .observe(document.getElementById('announce'), {childList: true, subtree: true})"""
+    )
+    time.sleep(3)
+    assert browser.ask("return window.spoken.length") <= 1
+
+
+def test_the_theme_follows_the_system_until_it_is_chosen(browser: Browser) -> None:
+    theme = "return document.documentElement.dataset.theme"
+    browser.resize(1366, 768, "light")
+    browser.open("/?site=bank#wall")
+    assert browser.ask(theme) == "light"
+    browser.resize(1366, 768, "dark")
+    browser.until(theme, lambda value: value == "dark")
+    try:
+        browser.ask("document.getElementById('theme').click()")
+        browser.ask("document.getElementById('theme').click()")
+        assert browser.ask(theme) == "light"
+        browser.open("/?site=bank#wall")
+        assert browser.ask(theme) == "light", "it is remembered"
+    finally:
+        browser.ask("localStorage.clear()")
+
+
+def test_the_page_loads_nothing_from_elsewhere(browser: Browser, stage: Stage) -> None:
+    browser.open("/?site=bank#wall")
+    loaded = browser.ask("return performance.getEntriesByType('resource').map(r => r.name)")
+    assert len(loaded) > 8
+    assert [name for name in loaded if not name.startswith(stage.url)] == []
+    assert browser.ask("return document.fonts.check('16px Inter')")
+
+
+def test_two_tabs_and_an_unknown_site_are_no_trouble(browser: Browser) -> None:
+    browser.driver.get("about:blank")
+    browser.driver.get(browser._url + "/?site=nowhere#wall")
+    browser.until(STATE, lambda state: state == "waiting")
+    banner = "return document.getElementById('banner').innerText"
+    assert "nowhere" in browser.until(banner, bool)
+    visible = "return getComputedStyle(document.getElementById('main')).visibility"
+    assert browser.ask(visible) == "hidden"
