@@ -144,7 +144,7 @@ class FrameAgent:
     def resume_at(self, number: int, committed: int | None, end: int) -> int | None:
         """Where reading goes on, None for the committed offset; `end` is where the topic ends.
 
-        Raises `WorkerError` if state and topic are not of the same incarnation.
+        Raises `WorkerError` if the state is of a later epoch than this process.
         """
         partition = self.partitions.get(number)
         if partition is None:
@@ -152,8 +152,14 @@ class FrameAgent:
         partition.end = end
         if partition.offset == NEVER:
             return self._without_checkpoint(number, committed)
-        _same_incarnation(partition, self._config.epoch, end)
-        return partition.offset + 1 if partition.epoch == self._config.epoch else None
+        if partition.epoch > self._config.epoch:
+            raise WorkerError(
+                f"partition {number}: the checkpoint is of epoch {partition.epoch} but"
+                f" CALLBOARD_EPOCH is {self._config.epoch}; set it to that of the frames topic"
+            )
+        if partition.epoch == self._config.epoch:
+            partition.began = partition.offset + 1
+        return partition.began
 
     def _without_checkpoint(self, number: int, committed: int | None) -> int | None:
         if not committed:
@@ -191,6 +197,7 @@ class FrameAgent:
             return
         if (frame.epoch, offset) <= (partition.epoch, partition.offset):
             if frame.epoch == partition.epoch:
+                _came_before(partition, offset)
                 self._figures.frames_again += 1
                 return
             detail = f"epoch {frame.epoch} is over, this is {partition.epoch}"
@@ -396,14 +403,13 @@ class FrameAgent:
         return reasons
 
 
-def _same_incarnation(partition: Partition, epoch: int, end: int) -> None:
-    if partition.epoch > epoch:
+def _came_before(partition: Partition, offset: int) -> None:
+    """A frame may come again, but none from before the place where reading began.
+
+    The end of the topic cannot tell: Tansu answers with a smaller one than it is.
+    """
+    if partition.began is not None and offset < partition.began:
         raise WorkerError(
-            f"partition {partition.number}: the checkpoint is of epoch {partition.epoch} but"
-            f" CALLBOARD_EPOCH is {epoch}; set it to the epoch of the frames topic"
-        )
-    if partition.epoch == epoch and partition.offset >= end:
-        raise WorkerError(
-            f"partition {partition.number}: the checkpoint covers frame {partition.offset} but the"
-            f" topic ends at {end}; it was created anew without a higher CALLBOARD_EPOCH"
+            f"partition {partition.number}: frame {offset} came although reading began at"
+            f" {partition.began}; the topic was created anew without a higher CALLBOARD_EPOCH"
         )

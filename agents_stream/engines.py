@@ -67,8 +67,9 @@ class Partition:
 
     `epoch` and `offset` are those of the last frame taken, `end` how far the topic went when the
     partition was assigned. `unwritten` are sites of which this generation has no record yet.
-    `checkpointed` is the version of this owner's last marker.
-    `dropped` is set when the partition is revoked: whoever still holds it must let it be.
+    `began` is where reading began, if the state said so. `checkpointed` is the version of this
+    owner's last marker. `dropped` is set when the partition is revoked: whoever still holds it must
+    let it be.
     """
 
     number: int
@@ -76,6 +77,7 @@ class Partition:
     epoch: int = 0
     offset: int = NEVER
     end: int = 0
+    began: int | None = None
     sites: dict[str, Engine] = field(default_factory=dict)
     unwritten: set[str] = field(default_factory=set)
     unacked: list[Ack] = field(default_factory=list)

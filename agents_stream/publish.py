@@ -62,8 +62,12 @@ class Outbox:
 
 
 def row_records(engine: Engine, tables: dict[str, list[dict[str, Any]]]) -> list[bytes]:
-    """The rows of a frame as one record, or as several where one would be too large."""
+    """The rows of a frame as one record, or as several where one would be too large.
+
+    A frame without rows is one as well: it tells the store how far the site's time has gone.
+    """
     chunks = list(_fitting([(table, row) for table, rows in tables.items() for row in rows]))
+    chunks = chunks or [[]]
     head = {
         "v": VERSION,
         "site": engine.site,

@@ -3,42 +3,56 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import secrets
+import signal
 from urllib.parse import urlsplit
 
 import typer
 
-from pipeline.ingest.service import configure_logging, until_signalled
-from schemas.config import Config
+from schemas.config import Config, ConfigError
 from sinks.clickhouse.local import EngineFailed, LocalClickHouse, StoreLocked, serve
+
+DEFAULT_PORT = 8123
 
 
 def store() -> None:
-    """Serve CALLBOARD_DATA_DIR/store at CALLBOARD_CLICKHOUSE_URL until interrupted."""
-    config = Config.from_env(os.environ)
-    configure_logging(config)
-    if not config.clickhouse_password or not config.analyst_password:
-        typer.echo(
-            "set CALLBOARD_CLICKHOUSE_PASSWORD and CALLBOARD_ANALYST_PASSWORD: "
-            "an empty password lets nobody in",
-            err=True,
-        )
-        raise typer.Exit(1)
+    """Serve ClickHouse's HTTP interface at CALLBOARD_CLICKHOUSE_URL until interrupted.
+
+    The data are in CALLBOARD_DATA_DIR/store. The user CALLBOARD_CLICKHOUSE_USER may do everything,
+    the user analyst may read; passwords that are not set are made up and printed.
+    """
     try:
+        config = Config.from_env(os.environ)
+        logging.basicConfig(
+            level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+        )
         asyncio.run(_run(config))
-    except (StoreLocked, EngineFailed, OSError) as error:
+    except (ConfigError, StoreLocked, EngineFailed, OSError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
 
 
 async def _run(config: Config) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
     address = urlsplit(config.clickhouse_url)
     local = LocalClickHouse(
         config.data_dir / "store",
-        config.clickhouse_password,
-        config.analyst_password,
+        config.clickhouse_password or _made_up(config.clickhouse_user),
+        config.analyst_password or _made_up("analyst"),
         writer_user=config.clickhouse_user,
         database=config.clickhouse_database,
     )
-    host, port = address.hostname or "127.0.0.1", address.port or 8123
-    await serve(local, host, port, stop=until_signalled())
+    host = address.hostname or "127.0.0.1"
+    port = DEFAULT_PORT if address.port is None else address.port
+    await serve(local, host, port, stop=stop)
+
+
+def _made_up(user: str) -> str:
+    password = secrets.token_urlsafe(18)
+    typer.echo(f"password of {user}: {password}")
+    return password

@@ -239,6 +239,9 @@ class Site:
         """Brings in what follows from the time alone: thresholds passed, a new day."""
         if self.at == UNSET:
             return
+        # An event may come in after the moment at which what it began was stuck already.
+        if self.ledger.stuck_due < self.at:
+            self._expire()
         self.ledger.clean_agents()
         self.ledger.count_missed(self.at)
         self.ledger.books.roll_day(self.at)

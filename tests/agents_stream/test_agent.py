@@ -359,10 +359,9 @@ async def test_a_higher_epoch_begins_at_the_committed_offset() -> None:
 
 
 async def test_a_topic_made_anew_under_the_same_epoch_is_refused() -> None:
-    log = await _checkpointed()
-    worker = await LogWorker(log, 2).open()
+    worker = await LogWorker(await _checkpointed(), 2).open()
     with pytest.raises(WorkerError, match="without a higher CALLBOARD_EPOCH"):
-        worker.agent.resume_at(0, None, 3)
+        await worker.agent.on_frame(0, 0, frame("s", 0, ["a"], 2_000_000), lambda: None)
 
 
 async def test_an_epoch_below_that_of_the_state_is_refused() -> None:

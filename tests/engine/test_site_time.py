@@ -306,16 +306,27 @@ def test_a_visit_that_becomes_known_late_has_the_limits_of_its_own_time(
     assert seen.counted()["answered_in"] == 1
 
 
-def test_a_visit_keeps_its_stuck_limit_and_so_does_its_leg(subject: Subject) -> None:
+def test_a_visit_keeps_its_stuck_limit(subject: Subject) -> None:
     frames = [
-        frame([queued(0, "a"), queued(0, "b"), answered(1_000, "b")], 1_000),
+        frame([queued(0, "a"), queued(0, "b")], 1_000),
         tick(2_000, settings=site(stuck_after_ms=5_000)),
         frame([queued(2_000, "d")], 2_000, 10),
         tick(50_000),
     ]
     seen, _ = subject.live(frames)
-    assert seen.now() == {"waiting": 1, "longest_wait_ms": 50_000, "in_service": 1}
+    assert seen.now() == {"waiting": 2, "longest_wait_ms": 50_000, "in_service": 0}
     assert seen.counted()["left_other"] == 1
+
+
+def test_a_leg_keeps_the_stuck_limit_it_was_answered_under(subject: Subject) -> None:
+    frames = [
+        frame([queued(0, "a"), queued(0, "b"), answered(1_000, "a")], 1_000),
+        tick(2_000, settings=site(stuck_after_ms=5_000)),
+        frame([answered(2_000, "b", "bob")], 2_000, 10),
+        tick(7_000),
+    ]
+    assert subject.live(frames)[0].agents() == {"talk": 2}
+    assert subject.live([*frames, tick(7_001)])[0].agents() == {"talk": 1}
 
 
 def test_formula_changes_at_once_for_all_that_was_counted(subject: Subject) -> None:

@@ -40,7 +40,7 @@ class History:
         return Limits(resolved.threshold_ms, resolved.short_abandon_ms, resolved.stuck_after_ms)
 
     def stuck_after(self, queue: str | None, moment: int) -> int:
-        """Of a leg that closed no visit; one without queue has the site's limit."""
+        """Of a leg answered at `moment`; one without queue has the limit of the site."""
         if queue is None:
             return self.at(moment).stuck_after_ms
         return self.limits(queue, moment).stuck

@@ -259,14 +259,12 @@ class Story:
         if ring:
             ring.ended = ts
         visit = self.waits_in(e.get("queue")) or self.queued_last()
+        queue, channel = e.get("queue"), e["channel"]
         if visit is not None:
             self.close(visit, "answered", ts)
-            deadline = ts + visit.limits.stuck
-            self.legs.append(Leg(agent, visit.queue, visit.channel, ts, deadline))
-        else:
-            queue = e.get("queue")
-            deadline = ts + self.history.stuck_after(queue, ts)
-            self.legs.append(Leg(agent, queue, e["channel"], ts, deadline))
+            queue, channel = visit.queue, visit.channel
+        deadline = ts + self.history.stuck_after(queue, ts)
+        self.legs.append(Leg(agent, queue, channel, ts, deadline))
         return True
 
     def held(self, e: Event) -> bool:

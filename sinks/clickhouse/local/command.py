@@ -25,7 +25,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One statement to run.
+    """One statement to run. Its answer may have `result_bytes` bytes, any number if that is 0.
 
     `output_format` counts where the statement names none. With an `insert_format` the statement is
     the head of an INSERT, without its FORMAT clause, and the data follow the header.
@@ -36,6 +36,7 @@ class Command:
     database: str
     output_format: str = "TabSeparated"
     insert_format: str = ""
+    result_bytes: int = 0
     settings: dict[str, str] = field(default_factory=dict)
     params: dict[str, str] = field(default_factory=dict)
 

@@ -19,7 +19,9 @@ from sinks.clickhouse.local.engine_config import ENGINE_FILE
 from sinks.clickhouse.local.errors import (
     NOT_IMPLEMENTED,
     SYNTAX_ERROR,
+    TOO_MANY_ROWS_OR_BYTES,
     UNKNOWN_EXCEPTION,
+    UNKNOWN_FORMAT,
     StoreError,
     from_engine,
 )
@@ -56,6 +58,7 @@ class Engine:
             with self._connection(command) as connection:
                 has_result = self._check(connection, command)
                 result = connection.query(command.sql, command.output_format, params=command.params)
+                _check_size(result, command.result_bytes)
                 return _answer(result, has_result)
         except Exception as error:  # a statement must not end the process, whatever it meets
             return Answer(error=_error_text(error))
@@ -141,6 +144,15 @@ def _quoted(text: str, quote: str = "'") -> str:
     return text.replace("\\", "\\\\").replace(quote, "\\" + quote)
 
 
+def _check_size(result: Any, limit: int) -> None:
+    """The engine counts the columns of a result, and a constant one but once; here its text."""
+    if limit and result.size() > limit:
+        raise StoreError(
+            TOO_MANY_ROWS_OR_BYTES,
+            f"Limit for result exceeded, max bytes: {limit}, current bytes: {result.size()}",
+        )
+
+
 def _answer(result: Any, has_result: bool) -> Answer:
     return Answer(
         has_result=has_result,
@@ -168,6 +180,8 @@ def _error_text(error: Exception) -> str:
     """The error as the engine words it, also for those that it words in its own way."""
     if isinstance(error, StoreError):
         found = error
+    elif "Unsupported output format" in str(error):
+        found = StoreError(UNKNOWN_FORMAT, str(error))
     elif "does not support INSERT ... SELECT" in str(error):
         found = StoreError(NOT_IMPLEMENTED, "INSERT … SELECT FROM input() is not supported here")
     else:

@@ -25,8 +25,6 @@ _PR_SET_PDEATHSIG = 1
 def main(arguments: list[str]) -> None:
     """Serve the engine: `DATABASE DATA_SOCKET CONTROL_SOCKET`, in the store's directory."""
     database, data, control = arguments[0], int(arguments[1]), int(arguments[2])
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # the server decides when this process ends
     _die_with_parent()
     with socket.socket(fileno=data) as commands, socket.socket(fileno=control) as wishes:
         try:

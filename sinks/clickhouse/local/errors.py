@@ -11,7 +11,7 @@ import re
 BAD_ARGUMENTS = (36, "BAD_ARGUMENTS")
 NOT_IMPLEMENTED = (48, "NOT_IMPLEMENTED")
 SYNTAX_ERROR = (62, "SYNTAX_ERROR")
-QUERY_IS_TOO_LARGE = (66, "QUERY_IS_TOO_LARGE")
+QUERY_IS_TOO_LARGE = (229, "QUERY_IS_TOO_LARGE")
 UNKNOWN_FORMAT = (73, "UNKNOWN_FORMAT")
 UNKNOWN_COMPRESSION_METHOD = (89, "UNKNOWN_COMPRESSION_METHOD")
 TIMEOUT_EXCEEDED = (159, "TIMEOUT_EXCEEDED")
@@ -19,20 +19,20 @@ READONLY = (164, "READONLY")
 TOO_MANY_SIMULTANEOUS_QUERIES = (202, "TOO_MANY_SIMULTANEOUS_QUERIES")
 ABORTED = (236, "ABORTED")
 CANNOT_DECOMPRESS = (271, "CANNOT_DECOMPRESS")
-QUERY_WAS_CANCELLED = (394, "QUERY_WAS_CANCELLED")
 TOO_MANY_ROWS_OR_BYTES = (396, "TOO_MANY_ROWS_OR_BYTES")
 ACCESS_DENIED = (497, "ACCESS_DENIED")
 AUTHENTICATION_FAILED = (516, "AUTHENTICATION_FAILED")
 UNKNOWN_EXCEPTION = (1002, "UNKNOWN_EXCEPTION")
 
-# The status a ClickHouse server answers with, by error code; anything else is a 500.
+# The status a ClickHouse server answers with, by error code; anything else is a 500. A store that
+# is too busy or about to stop says 503 here, so that clients come back.
 HTTP_STATUS: dict[int, int] = (
-    {194: 401, 66: 413, 48: 501, 159: 408}
+    {194: 401, 159: 408, 229: 413, 779: 415, 48: 501}
     | dict.fromkeys((192, 193, 497, 512, 516), 403)
-    | dict.fromkeys((60, 46, 47, 50, 56, 81, 115, 99, 63, 73, 336, 78, 511), 404)
-    | dict.fromkeys((76, 209, 439, 202, 236), 503)
-    | dict.fromkeys((36, 427, 6, 25, 26, 38, 41, 72, 27, 376, 441, 675, 676, 15, 44), 400)
-    | dict.fromkeys((8, 35, 34, 167, 168, 223, 62, 117, 53, 321, 89, 271), 400)
+    | dict.fromkeys((46, 47, 50, 56, 60, 63, 73, 78, 81, 115, 152, 336, 511), 404)
+    | dict.fromkeys((76, 202, 209, 236, 439), 503)
+    | dict.fromkeys((6, 8, 15, 25, 26, 27, 36, 37, 38, 41, 44, 53, 62, 72, 89, 117, 123), 400)
+    | dict.fromkeys((167, 168, 223, 271, 321, 376, 427, 441, 675, 676), 400)
 )
 
 _ENGINE_ERROR = re.compile(r"Code: (\d+)\. DB::\w*Exception: ")

@@ -95,6 +95,8 @@ def check(sql: str, reading: Reading, params: Mapping[str, str], built_in: Colle
     if not reading.whole:
         raise _refused("a query whose syntax tree is incomplete")
     for node in _nodes(reading.tree):
+        if node.get("type") == "SetQuery":
+            raise StoreError(READONLY, "Cannot modify settings in readonly mode")
         _check_table_function(node, built_in)
         for name in _names(node, params):
             _check_name(name)

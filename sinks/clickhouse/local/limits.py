@@ -30,5 +30,5 @@ class Limits:
     writer_result_bytes: int = 256 * MIB
     body_bytes: int = 256 * MIB
     server_memory_bytes: int = 768 * MIB
-    kill_grace_s: float = 1.0
+    kill_grace_s: float = 0.5
     stop_s: float = 4.0

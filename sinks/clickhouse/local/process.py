@@ -34,7 +34,7 @@ class EngineProcess:
     """One engine process over a store's directory, replaced when it dies."""
 
     def __init__(
-        self, directory: Path, database: str, lock: int, kill_grace_s: float = 1.0
+        self, directory: Path, database: str, lock: int, kill_grace_s: float = 0.5
     ) -> None:
         self.version = ""
         self.restarts = 0
@@ -69,15 +69,18 @@ class EngineProcess:
                 env=_environment(),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is for the server, which ends the engine itself
                 pass_fds=(theirs.fileno(), wishes.fileno(), self._lock),
             )
         self._reader, self._writer = await asyncio.open_connection(sock=data)
         try:
             async with asyncio.timeout(START_S):
                 hello = await self._read_answer()
-        except (TimeoutError, asyncio.IncompleteReadError, ConnectionError) as error:
+        except BaseException as error:
             await self.kill()
-            raise EngineFailed(f"the engine did not start in {self._directory}") from error
+            if isinstance(error, (TimeoutError, asyncio.IncompleteReadError, ConnectionError)):
+                raise EngineFailed(f"the engine did not start in {self._directory}") from error
+            raise
         if hello.error:
             await self.kill()
             raise EngineFailed(f"the engine did not start in {self._directory}: {hello.error}")

@@ -13,6 +13,7 @@ from sinks.clickhouse.local.errors import (
     NOT_IMPLEMENTED,
     QUERY_IS_TOO_LARGE,
     READONLY,
+    SYNTAX_ERROR,
     UNKNOWN_FORMAT,
     StoreError,
 )
@@ -65,22 +66,20 @@ def read_request(source: Source, body: Body, database: str, limits: Limits) -> R
     text, skipped = _text(source.query.get("query", ""), body)
     head = insert_head(text)
     statement = head.statement.encode() if head else text
+    if not statement.strip():
+        raise StoreError(SYNTAX_ERROR, "Empty query")
     if source.role is Role.WRITER:
         _check_statement(statement)
     elif head is not None:
         raise StoreError(READONLY, "Cannot execute query in readonly mode")
-    given = _settings(source.query)
     command = Command(
         sql=_decoded(statement),
         role=source.role,
         database=_database(source, database),
         output_format=_default_format(source),
         insert_format=head.format if head else "",
-        settings=(
-            analyst_settings(given, limits)
-            if source.role is Role.ANALYST
-            else writer_settings(given, limits, source.is_get)
-        ),
+        result_bytes=_result_bytes(source.role, limits),
+        settings=_role_settings(source, limits),
         params=_params(source.query),
     )
     shown = output_format(statement, command.output_format)
@@ -127,12 +126,19 @@ def _check_statement(statement: bytes) -> None:
         raise StoreError(NOT_IMPLEMENTED, f"{name} is not allowed over HTTP")
 
 
-def _settings(query: Mapping[str, str]) -> dict[str, str]:
-    return {
+def _role_settings(source: Source, limits: Limits) -> dict[str, str]:
+    given = {
         name: value
-        for name, value in query.items()
+        for name, value in source.query.items()
         if name not in NOT_SETTINGS and not name.startswith("param_")
     }
+    if source.role is Role.ANALYST:
+        return analyst_settings(given, limits)
+    return writer_settings(given, limits, source.is_get)
+
+
+def _result_bytes(role: Role, limits: Limits) -> int:
+    return limits.analyst_result_bytes if role is Role.ANALYST else limits.writer_result_bytes
 
 
 def _params(query: Mapping[str, str]) -> dict[str, str]:

@@ -251,7 +251,14 @@ async def serve(
     `port` 0 takes a free one; `ready` is told which. Raises `StoreLocked`, `EngineFailed`, or
     `OSError` when the port is taken.
     """
-    lost = await store.start()
+    stopped = asyncio.ensure_future(stop.wait())
+    starting = asyncio.ensure_future(store.start())
+    await asyncio.wait((stopped, starting), return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        starting.cancel()
+        await asyncio.wait((starting,))
+        return
+    lost = starting.result()
     runner = web.AppRunner(
         store.application(),
         access_log=None,
@@ -269,10 +276,9 @@ async def serve(
         logger.info("ClickHouse interface at http://%s:%d", address[0], address[1])
         if ready is not None:
             ready(address[1])
-        stopped = asyncio.ensure_future(stop.wait())
         await asyncio.wait((stopped, lost), return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
     finally:
+        stopped.cancel()
         await store.stop()
         await runner.cleanup()
     if lost.done() and not lost.cancelled():

@@ -95,7 +95,11 @@ def analyst_settings(given: Mapping[str, str], limits: Limits) -> dict[str, str]
         "max_result_bytes": limits.analyst_result_bytes,
         "max_temporary_data_on_disk_size_for_query": limits.analyst_disk_bytes,
     }
-    fixed = {"timeout_overflow_mode": "throw", "max_query_size": str(limits.analyst_query_bytes)}
+    fixed = {
+        "timeout_overflow_mode": "throw",
+        "max_query_size": str(limits.analyst_query_bytes),
+        "allow_introspection_functions": "0",
+    }
     settings = {"result_overflow_mode": "throw"}
     for name, value in given.items():
         if name in ceilings:
@@ -116,9 +120,8 @@ def writer_settings(given: Mapping[str, str], limits: Limits, is_get: bool) -> d
     settings["max_execution_time"] = _number(_clamped(wanted, limits.writer_s))
     # An insert that was answered is there, whatever the client asked for.
     settings |= {"async_insert": "0", "wait_for_async_insert": "1"}
-    if is_get:
-        settings.setdefault("readonly", "2")
-    return settings
+    readonly = settings.pop("readonly", "2" if is_get else "0")
+    return settings | {"readonly": readonly}
 
 
 def check_transport(query: Mapping[str, str]) -> None:

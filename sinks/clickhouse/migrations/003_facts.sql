@@ -22,19 +22,23 @@ CREATE OR REPLACE VIEW ${database}.settings_at
     time_zone String COMMENT 'IANA time zone of the day',
     settings String COMMENT 'All settings as JSON'
 )
-AS
-WITH
-    ifNull({at:Nullable(DateTime64(3, 'UTC'))}, p.at) AS until,
-    (h.pane_ms, h.time_zone, h.settings) AS content,
-    h.valid_from <= until AS in_force
-SELECT
-    h.site AS site, any(until) AS known_at,
-    -- Before the first settings the first ones hold.
-    if(countIf(in_force) = 0, argMin(content, h.valid_from), argMaxIf(content, h.valid_from, in_force)) AS chosen,
-    tupleElement(chosen, 1) AS pane_ms, toString(tupleElement(chosen, 2)) AS time_zone, tupleElement(chosen, 3) AS settings
-FROM ${database}.settings_history AS h
-INNER JOIN ${database}.progress AS p ON p.site = h.site
-GROUP BY h.site
+AS SELECT
+    site, known_at, tupleElement(chosen, 1) AS pane_ms, toString(tupleElement(chosen, 2)) AS time_zone,
+    tupleElement(chosen, 3) AS settings
+FROM
+(
+    WITH
+        ifNull({at:Nullable(DateTime64(3, 'UTC'))}, p.at) AS until,
+        (h.pane_ms, h.time_zone, h.settings) AS content,
+        h.valid_from <= until AS in_force
+    SELECT
+        h.site AS site, any(until) AS known_at,
+        -- Before the first settings the first ones hold.
+        if(countIf(in_force) = 0, argMin(content, h.valid_from), argMaxIf(content, h.valid_from, in_force)) AS chosen
+    FROM ${database}.settings_history AS h
+    INNER JOIN ${database}.progress AS p ON p.site = h.site
+    GROUP BY h.site
+)
 COMMENT 'settings_at(at): the settings of each site in force at a time of the site, null for the newest known';
 
 CREATE OR REPLACE VIEW ${database}.facts

@@ -14,11 +14,11 @@ WITH
         FROM ${database}.settings_at(at = {at:Nullable(DateTime64(3, 'UTC'))})
         WHERE site = {site:String}
     ) AS found,
-    tupleElement(found, 1) AS until,
-    tupleElement(found, 3) AS zone,
+    assumeNotNull(tupleElement(found, 1)) AS until,
+    assumeNotNull(tupleElement(found, 3)) AS zone,
     toUnixTimestamp64Milli(until) AS until_ms,
     -- A site that is not known has no pane: every window of it is empty.
-    greatest(tupleElement(found, 2), 1) AS step_ms,
+    greatest(assumeNotNull(tupleElement(found, 2)), 1) AS step_ms,
     intDiv(until_ms + step_ms - 1, step_ms) * step_ms AS edge_ms,
     transform({window:String}, ['5m', '15m', '30m', '60m'], [300000, 900000, 1800000, 3600000], 0) AS window_ms
 SELECT

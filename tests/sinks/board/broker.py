@@ -102,12 +102,16 @@ class Feeder:
     async def feed_once(self, producer: AIOKafkaProducer) -> None:
         """Send one moment of every centre."""
         self._offset += 1
-        for centre in self.centres:
-            for record in centre.records(self._clock.now_ms(), self._epoch, self._offset):
-                await send(producer, record)
+        sent = [
+            await send(producer, record)
+            for centre in self.centres
+            for record in centre.records(self._clock.now_ms(), self._epoch, self._offset)
+        ]
+        await asyncio.gather(*sent)
 
 
-async def send(producer: AIOKafkaProducer, record: LiveRecord) -> None:
-    """One live record under its key."""
+async def send(producer: AIOKafkaProducer, record: LiveRecord) -> asyncio.Future[object]:
+    """One live record under its key; the result is done when the broker has it."""
     key = record_key(record["site"], record["kind"], record["part"])
-    await producer.send_and_wait(LIVE, encode_live(record), key=key)
+    done: asyncio.Future[object] = await producer.send(LIVE, encode_live(record), key=key)
+    return done

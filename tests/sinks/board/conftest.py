@@ -37,7 +37,7 @@ FLAGS = (
 
 
 class Stage:
-    """A served board; `feeder.paused` silences the pipeline, `stop` and `start` the board itself."""
+    """A served board; `feeder.paused` silences the pipeline, `stop` ends the board itself."""
 
     def __init__(self, folder: Path) -> None:
         self.clock = Clock(time.time_ns() // 1_000_000, NOON, 1.0)

@@ -1,4 +1,4 @@
-"""One local ClickHouse for all tests of the tables and views; each test has its own database."""
+"""One local ClickHouse and one migrated database for the tests of tables, views and sink."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,14 @@ def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def _migrated(clickhouse: Server) -> Iterator[Database]:
+    with database(clickhouse) as made:
+        yield made
+
+
 @pytest.fixture
-def db(clickhouse: Server) -> Iterator[Database]:
-    with database(clickhouse) as fresh:
-        yield fresh
+def db(_migrated: Database) -> Iterator[Database]:
+    """A database with all migrations applied and no rows in it."""
+    yield _migrated
+    _migrated.empty()

@@ -119,7 +119,7 @@ def totals_by_sql(db: Database) -> dict[Any, Any]:
         names = (*COUNTERS, *_LEVELS)
         if row["scope"] == "all":
             found[row["site"], "all queues"] = _kept(row, names)
-        else:
+        elif row["scope"] == "queue":
             found[row["site"], "queue", row["queue"], row["channel"]] = _kept(row, names)
     for row in db.rows(f"SELECT * FROM team_cells({span})"):
         names = (*TEAM_TIMES, "occupancy")

@@ -20,6 +20,7 @@ from sinks.clickhouse.batch import BadRow, Batch
 from sinks.clickhouse.local import Limits, LocalClickHouse, serve
 from sinks.clickhouse.metrics import SinkMetrics
 from sinks.clickhouse.migrate import migrate
+from sinks.clickhouse.tables import PROGRESS, TABLES
 from sinks.clickhouse.writer import HttpStore, Writer
 
 PASSWORD = "write"
@@ -112,6 +113,11 @@ class Database:
 
     def command(self, sql: str) -> None:
         self.client.command(sql)
+
+    def empty(self) -> None:
+        """Remove all rows."""
+        for table in (*TABLES, PROGRESS):
+            self.command(f"TRUNCATE TABLE {table}")
 
     def write(self, *records: bytes, partition: int = 0, first: int | None = None) -> list[BadRow]:
         """Write records of `kpi.rows` as one batch, as the sink does; gives what it refuses."""

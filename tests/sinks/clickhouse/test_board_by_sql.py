@@ -123,9 +123,9 @@ def test_a_day_of_the_bank_has_its_published_totals_in_sql(
     assert db.rows("SELECT * FROM reconciliation") == []
 
 
-@given(st.lists(fed(), min_size=6, max_size=6))
+@given(st.lists(fed(), min_size=8, max_size=8))
 @settings(
-    max_examples=12,
+    max_examples=8,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),

@@ -21,6 +21,9 @@ export class Live {
     setInterval(() => this.watch(), 500);
     document.addEventListener("visibilitychange", () => this.watch());
     addEventListener("online", () => this.reopen());
+    // A page kept for the back button would keep its connection, and browsers allow six to a host.
+    addEventListener("pagehide", () => this.source?.close());
+    addEventListener("pageshow", ({ persisted }) => persisted && this.reopen());
   }
 
   open(site, view) {

@@ -62,7 +62,11 @@ function update(target) {
 }
 
 export function watchTips() {
-  document.addEventListener("pointerover", (event) => update(event.target));
+  document.addEventListener("pointerover", ({ target, relatedTarget }) => {
+    // What Escape has hidden stays hidden until the pointer comes to it anew.
+    if (find(relatedTarget) !== dismissed) dismissed = null;
+    update(target);
+  });
   document.addEventListener("pointerleave", () => update(null));
   document.addEventListener("focusin", (event) => update(event.target));
   document.addEventListener("focusout", (event) => update(event.relatedTarget));

@@ -157,14 +157,17 @@ class WorstQueues {
   }
 
   fill() {
-    keyed(this.body, this.rows.slice(0, this.fits()), (row) => row.key, worstRow, fillWorstRow);
+    const show = (count) => keyed(this.body, this.rows.slice(0, count), (row) => row.key, worstRow, fillWorstRow);
+    // How tall a row is shows only once there is one.
+    if (!this.body.firstElementChild) show(1);
+    show(this.fits());
   }
 
   // On a wall, as many rows as there is room for; where the page scrolls anyway, a handful.
   fits() {
     if (SCROLLS.matches) return 6;
     const room = this.frame.clientHeight - this.table.tHead.offsetHeight;
-    const tall = this.body.firstElementChild?.offsetHeight || 40;
+    const tall = this.body.firstElementChild?.offsetHeight || room;
     return Math.max(3, Math.min(12, Math.floor((room + 1) / tall)));
   }
 
