@@ -9,6 +9,7 @@ import signal
 
 import typer
 
+from pipeline.topics import TopicsError, ensure_topics_patiently
 from schemas.config import Config, ConfigError
 from sinks.clickhouse.sink import Sink, SinkError
 
@@ -21,7 +22,7 @@ def sink() -> None:
             level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
         )
         asyncio.run(_run(config))
-    except (SinkError, ConfigError) as error:
+    except (SinkError, TopicsError, ConfigError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
 
@@ -31,4 +32,8 @@ async def _run(config: Config) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    await Sink(config).run(stop)
+
+    async def topics() -> None:
+        await ensure_topics_patiently(config.bootstrap, config.partitions)
+
+    await Sink(config, prepare=topics).run(stop)

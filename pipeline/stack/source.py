@@ -51,10 +51,11 @@ def is_over(folder: DataFolder, now_ms: int) -> bool:
 def prepare(folder: DataFolder, play: Play, new: bool) -> None:
     """Writes clock, plan and settings, and journals what came due while nobody was there."""
     clock = _write_clock(folder, play.pace, new)
+    now = clock.now_ms() if clock.pace == 1.0 else clock.site_ms
     if play.mode is Mode.DEMO:
-        _prepare_demo(folder, clock.now_ms())
+        _prepare_demo(folder, now)
     elif play.mode is Mode.SIMULATE:
-        _prepare_simulation(folder, play.options, clock.now_ms())
+        _prepare_simulation(folder, play.options, now)
     elif new:
         folder.settings.mkdir(parents=True, exist_ok=True)
         (folder.settings / "default.yml").write_text("site: default\n")
@@ -68,6 +69,17 @@ def _write_clock(folder: DataFolder, pace: float, new: bool) -> Clock:
         clock = Clock(wall, wall if new else _last_received(folder, wall) + 1, pace)
     clock.write(folder.clock)
     return clock
+
+
+def start_clock(folder: DataFolder) -> None:
+    """Lets a paced clock run from now on: until here it stood where the journal ends.
+
+    At a high pace the start of the stack would otherwise cost minutes of the site's time, and what
+    the feeder has to hand over would be late before it could.
+    """
+    clock = Clock.from_file(folder.clock)
+    if clock.pace != 1.0:
+        Clock(Clock().now_ms(), clock.site_ms, clock.pace).write(folder.clock)
 
 
 def _last_received(folder: DataFolder, default: int) -> int:

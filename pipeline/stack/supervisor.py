@@ -30,6 +30,7 @@ from pipeline.stack.roles import (
     ready_addresses,
     role_command,
 )
+from pipeline.stack.source import start_clock
 from pipeline.topics import ensure_topics
 from schemas.config import Config
 from sinks.clickhouse import migrate
@@ -72,6 +73,7 @@ class Stack:
         """
         try:
             await self._start_store()
+            start_clock(self.folder)
             await self._begin_epoch()
             started()
             while not stop.is_set():
@@ -105,11 +107,11 @@ class Stack:
         await ensure_topics(config.bootstrap, config.partitions)
         for role in ROLES:
             await self._launch(role, role_command(role), config)
+        if self._feeder:
+            await self._launch("feeder", self._feeder, config)
         for role in ROLES:
             self._say(role)
             await self._until_ready(role)
-        if self._feeder:
-            await self._launch("feeder", self._feeder, config)
 
     def _durable(self) -> dict[str, int]:
         """By site, the version up to which the store has all rows."""

@@ -6,7 +6,6 @@ mean the same rows, and a batch is never changed, split differently or added to.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -98,14 +97,14 @@ class Batch:
         if is_last and FIRST_MS <= place.at <= LAST_MS:
             self._move(place, record["version"])
 
-    def _take(self, place: Place, name: str, rows: Sequence[Any], version: int) -> None:
+    def _take(self, place: Place, name: str, rows: object, version: int) -> None:
         table = TABLES.get(name)
-        for row in rows:
+        for row in rows if isinstance(rows, list) else [rows]:
             try:
                 if table is None:
                     raise RowError("there is no such table")
                 line = table.encode(row, version)
-            except (RowError, TypeError, AttributeError) as error:
+            except RowError as error:
                 payload = orjson.dumps(row)
                 self.bad.append(BadRow(place, name, str(error), payload))
                 continue

@@ -88,8 +88,8 @@ class Question:
             body = self._client.raw_query(
                 query,
                 parameters=dict(parameters) if parameters else None,
-                settings=self._settings,
-                fmt=None if names_format(query) else form,
+                # As the default and not as a clause, which an INSERT would take for its own.
+                settings={**self._settings, "default_format": form},
             )
         except (ClickHouseError, OSError) as error:
             raise QueryError(cleaned(error)) from error

@@ -17,7 +17,7 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import orjson
@@ -64,11 +64,25 @@ class TopicChanged(Exception):
     """The topic ends before the place that was being read: it has begun anew."""
 
 
-class Sink:
-    """The role as a process: its page, and one session after another."""
+Prepare = Callable[[], Awaitable[None]]
 
-    def __init__(self, config: Config, store: Store | None = None) -> None:
+
+async def _nothing() -> None:
+    """Nothing to prepare."""
+
+
+class Sink:
+    """The role as a process: its page, and one session after another.
+
+    `prepare` is awaited before the broker is asked for anything; whoever starts the sink makes the
+    topics there.
+    """
+
+    def __init__(
+        self, config: Config, store: Store | None = None, prepare: Prepare = _nothing
+    ) -> None:
         self.config = config
+        self._prepare = prepare
         self.metrics = SinkMetrics()
         self.store = store or HttpStore(config)
         self.stopping: asyncio.Event = asyncio.Event()
@@ -76,11 +90,16 @@ class Sink:
         self._waits_for = "the store"
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set. Raises `SinkError` if the topic is not as configured."""
+        """Work until `stop` is set.
+
+        Raises `SinkError` if the topic is not as configured, and what `prepare` raises.
+        """
         self.stopping = stop
         runner = await serve(self.metrics, self.unready, self.config.sink_port)
         try:
             await self._schema()
+            self._waits_for = "the topics"
+            await _unless(stop, self._prepare())
             while not stop.is_set():
                 await self._session()
         finally:
@@ -306,10 +325,13 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
                 continue
             lag = 0
             for tp, end in ends.items():
-                # Some brokers name the last record where others name the place behind it.
-                if read.get(tp.partition, 0) > end + 1:
-                    self._begun_anew = f"{ROWS} {tp.partition} ends at {end}, before what was read"
-                lag += max(0, end - self._written.get(tp.partition, end))
+                # What a fetch says: in the list some brokers name the start of the last batch.
+                known = self._consumer.highwater(tp)
+                if known is not None and read.get(tp.partition, 0) > known:
+                    self._begun_anew = (
+                        f"{ROWS} {tp.partition} ends at {known}, before what was read"
+                    )
+                lag += max(0, max(end, known or 0) - self._written.get(tp.partition, end))
             self._metrics.lag.set(lag)
 
     def _check(self) -> None:
@@ -368,6 +390,18 @@ def _consumer(config: Config) -> AIOKafkaConsumer:
         # another sink could not write them either.
         max_poll_interval_ms=NEVER_MS,
     )
+
+
+async def _unless(stop: asyncio.Event, work: Awaitable[None]) -> None:
+    """Await the work, or give it up when stopped."""
+    task, stopped = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait((task, stopped), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopped.cancel()
+        task.cancel()
+    if task.done() and not task.cancelled():
+        task.result()
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

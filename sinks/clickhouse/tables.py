@@ -7,9 +7,7 @@ written as seconds with three decimals, which a double holds exactly enough for 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 
@@ -34,12 +32,15 @@ class Table:
     columns: tuple[str, ...]
     moments: tuple[str, ...]
 
-    def encode(self, row: Mapping[str, Any], version: int) -> bytes:
+    def encode(self, row: object, version: int) -> bytes:
         """The row as one line of JSONEachRow.
 
         Columns the table does not have are left out: a worker may be newer than the store. Raises
-        `RowError` for a moment that is no integer or lies outside the years a column can hold.
+        `RowError` for what is no row, and for a moment that is no integer or lies outside the years
+        a column can hold.
         """
+        if not isinstance(row, dict):
+            raise RowError("is no object")
         fields = {name: row[name] for name in self.columns if name in row}
         for name in self.moments:
             at = fields.get(name)

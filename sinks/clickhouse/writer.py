@@ -98,6 +98,8 @@ class HttpStore:
             "insert_deduplication_token": token,
             "async_insert": 0,
             "max_partitions_per_insert_block": 0,
+            # A column that is missing waits for its migration instead of losing what it holds.
+            "input_format_skip_unknown_fields": 0,
         }
         try:
             client = await self._connected()

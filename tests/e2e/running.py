@@ -116,8 +116,7 @@ class RunningStack:
             check=False,
         )
         assert done.returncode == 0, done.stderr.decode()
-        found = json.loads(done.stdout or b"[]")
-        return found if isinstance(found, list) else list(found["rows"])
+        return [json.loads(line) for line in done.stdout.splitlines()]
 
     def post(self, site: str, *events: Json) -> Json:
         """Hands events to the door."""
@@ -163,7 +162,7 @@ class RunningStack:
         self.until(
             lambda: (
                 self.sql(
-                    f"SELECT count() AS n FROM sites WHERE site = '{site}' "
+                    f"SELECT count() AS n FROM progress WHERE site = '{site}' "
                     f"AND toUnixTimestamp64Milli(at) >= {at}"
                 )[0]["n"]
                 in (1, "1")

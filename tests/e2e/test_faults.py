@@ -35,7 +35,7 @@ def _same_as_replayed(stack: RunningStack, folder: Path) -> Json:
 
 
 def test_the_day_survives_kills_of_every_process(tmp_path: Path) -> None:
-    with RunningStack(tmp_path / "data", "--pace", "20") as stack:
+    with RunningStack(tmp_path / "data", "--pace", "10") as stack:
         before = stack.board(SITE)["all"]["queues"]["windows"]["total"]["offered"]
         for role in ROLES:
             time.sleep(3)
@@ -61,12 +61,12 @@ def _epoch(stack: RunningStack) -> int:
 def test_nothing_is_late_after_ingest_and_worker_were_down_for_half_an_hour(
     tmp_path: Path,
 ) -> None:
-    with RunningStack(tmp_path / "data", "--pace", "200") as stack:
+    with RunningStack(tmp_path / "data", "--pace", "120") as stack:
         time.sleep(3)
         before = stack.board(SITE)["at"]
         for role in ("ingest", "agents"):
             stack.signal(role, signal.SIGSTOP)
-        time.sleep(10)
+        time.sleep(16)
         for role in ("ingest", "agents"):
             stack.signal(role, signal.SIGKILL)
         stack.until(lambda: stack.board(SITE)["at"] > before + 1_800_000, 60, "time goes on")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import signal
 import socket
 import subprocess
@@ -61,6 +62,7 @@ class Broker:
         """SIGSTOP: it is there and does not answer."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        os.waitpid(self._process.pid, os.WUNTRACED)  # all its threads stand now
 
     def resume(self) -> None:
         """SIGCONT."""
@@ -70,7 +72,7 @@ class Broker:
     def kill(self) -> None:
         """kill -9: its memory is gone."""
         if self._process is not None:
-            self._process.kill()
+            self._process.kill()  # also where it is paused
             self._process.wait()
             self._process = None
 

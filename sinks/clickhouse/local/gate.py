@@ -95,8 +95,7 @@ def check(sql: str, reading: Reading, params: Mapping[str, str], built_in: Colle
     if not reading.whole:
         raise _refused("a query whose syntax tree is incomplete")
     for node in _nodes(reading.tree):
-        if node.get("type") == "SetQuery":
-            raise StoreError(READONLY, "Cannot modify settings in readonly mode")
+        _check_settings(node)
         _check_table_function(node, built_in)
         for name in _names(node, params):
             _check_name(name)
@@ -111,6 +110,14 @@ def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
         elif isinstance(node, dict) and node.get("type") != "Literal":
             waiting.extend(node.values())
             yield node
+
+
+def _check_settings(node: Mapping[str, Any]) -> None:
+    """No SETTINGS clause, nor in a subquery. What EXPLAIN calls settings are its own options."""
+    for key, value in node.items():
+        is_clause = isinstance(value, dict) and value.get("type") == "SetQuery"
+        if is_clause and (node.get("type"), key) != ("ExplainQuery", "settings"):
+            raise StoreError(READONLY, "Cannot modify settings in readonly mode")
 
 
 def _check_table_function(node: Mapping[str, Any], built_in: Collection[str]) -> None:

@@ -54,8 +54,9 @@ class EngineProcess:
 
     @property
     def alive(self) -> bool:
-        """Whether the process runs."""
-        return self._process is not None and self._process.returncode is None
+        """Whether the process runs and listens; its socket ends before its death is known."""
+        running = self._process is not None and self._process.returncode is None
+        return running and not self._reader.at_eof()
 
     async def start(self) -> None:
         """Start the process and wait until it has opened the data; raise `EngineFailed`."""
@@ -122,15 +123,14 @@ class EngineProcess:
         self._process = None
 
     async def stop(self, wait_s: float) -> None:
-        """Let the idle engine shut down by itself, kill it after `wait_s`."""
-        if self._process is None:
-            return
-        self._writer.close()
-        try:
-            async with asyncio.timeout(wait_s):
-                await self._process.wait()
-        except TimeoutError:
-            logger.warning("the engine did not shut down within %.1f s, killed", wait_s)
+        """Let an idle engine shut down by itself, kill it after `wait_s`."""
+        if self._process is not None and wait_s > 0:
+            self._writer.close()
+            try:
+                async with asyncio.timeout(wait_s):
+                    await self._process.wait()
+            except TimeoutError:
+                logger.warning("the engine did not shut down within %.1f s, killed", wait_s)
         await self.kill()
 
     async def _within(self, exchange: asyncio.Future[Answer], limit_s: float) -> Answer:

@@ -126,8 +126,8 @@ class LocalClickHouse:
 
     async def stop(self) -> None:
         """Let a running insert end, cancel a query, shut the engine down: `stop_s` at most."""
-        await self.turns.close(self.limits.stop_s / 2)
-        await self.engine.stop(self.limits.stop_s / 2)
+        idle = await self.turns.close(self.limits.stop_s / 2)
+        await self.engine.stop(self.limits.stop_s / 2 if idle else 0)
         os.close(self._lock)
 
     def application(self) -> web.Application:

@@ -60,7 +60,8 @@ class Turns:
         self._waiting: list[Job] = []
         self._numbers = itertools.count()
         self._came = asyncio.Event()
-        self._running: Job | None = None
+        self.running: Job | None = None
+        """What the engine works on."""
         self._closed = False
         self._task: asyncio.Task[None] | None = None
 
@@ -82,7 +83,7 @@ class Turns:
         if self._closed:
             raise StoreError(ABORTED, "the store is stopping", retry_after_s=1)
         # One more while the engine is idle: it takes that one at once.
-        if self.waiting(turn) >= self._room[turn] + (self._running is None):
+        if self.waiting(turn) >= self._room[turn] + (self.running is None):
             raise StoreError(
                 TOO_MANY_SIMULTANEOUS_QUERIES,
                 f"Too many simultaneous queries: {self._room[turn]} wait already",
@@ -99,30 +100,31 @@ class Turns:
             raise
 
     async def _abandon(self, job: Job) -> None:
-        if self._running is job and job.turn is Turn.INSERT:
+        if self.running is job and job.turn is Turn.INSERT:
             await asyncio.wait((job.answer,))
             return
-        if self._running is job:
+        if self.running is job:
             self._cancel()
         job.answer.cancel()
 
-    async def close(self, wait_s: float) -> None:
+    async def close(self, wait_s: float) -> bool:
         """Refuse what waits and let what runs end: a query is cancelled, an insert goes on.
 
-        After `wait_s` nothing is waited for any more.
+        After `wait_s` nothing is waited for any more. Returns whether the engine is idle.
         """
         self._closed = True
         self._came.set()
         for job in self._waiting:
-            if not job.answer.done():
-                job.answer.set_exception(
-                    StoreError(ABORTED, "the store is stopping", retry_after_s=1)
-                )
-        if self._running is not None and self._running.turn is not Turn.INSERT:
+            _refuse(job)
+        if self.running is not None and self.running.turn is not Turn.INSERT:
             self._cancel()
         if self._task is not None:
             await asyncio.wait((self._task,), timeout=wait_s)
             self._task.cancel()
+        if (job := self.running) is None:
+            return True
+        _refuse(job)
+        return False
 
     async def _work(self) -> None:
         while not self._closed:
@@ -135,7 +137,7 @@ class Turns:
                 await self._do(job)
 
     async def _do(self, job: Job) -> None:
-        self._running = job
+        self.running = job
         try:
             answer = await self._run(job)
         except Exception as error:
@@ -147,7 +149,12 @@ class Turns:
             if not job.answer.done():
                 job.answer.set_result(answer)
         finally:
-            self._running = None
+            self.running = None
+
+
+def _refuse(job: Job) -> None:
+    if not job.answer.done():
+        job.answer.set_exception(StoreError(ABORTED, "the store is stopping", retry_after_s=1))
 
 
 def _turn_of(command: Command) -> Turn:

@@ -124,7 +124,7 @@ class Browser:
 
     def ask(self, script: str, *args: Any) -> Any:
         """What a script returns."""
-        return self.driver.execute_script(script, *args)  # type: ignore[no-untyped-call]
+        return self.driver.execute_script(script, *args)
 
     def until(self, script: str, good: Callable[[Any], bool], seconds: float = 15) -> Any:
         """Ask again until the answer is good; the last answer."""
@@ -147,7 +147,7 @@ class Browser:
         return [entry["message"] for entry in log]
 
     def _command(self, name: str, parameters: dict[str, Any]) -> None:
-        self.driver.execute_cdp_cmd(name, parameters)  # type: ignore[attr-defined]
+        self.driver.execute_cdp_cmd(name, parameters)
 
 
 @pytest.fixture(scope="session")

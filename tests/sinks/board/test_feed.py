@@ -81,6 +81,7 @@ async def test_the_feed_waits_for_the_topic_and_outlives_the_broker() -> None:
             await send_all(bootstrap, 1, 2, 3)
             await until(lambda: {r["offset"] for r in records} == {2, 3, 4})
             await until(lambda: feed.caught_up)
+        await until(lambda: not feed.caught_up)
         with tansu(port) as bootstrap:
             await create_live_topic(bootstrap)
             await send_all(bootstrap, 1, epoch=2)

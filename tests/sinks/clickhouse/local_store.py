@@ -145,7 +145,7 @@ class StoreProcess(Address):
             "CALLBOARD_ANALYST_PASSWORD": PASSWORDS["analyst"],
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-c", "from pipeline.cli.store import store; store()"],
+            [sys.executable, "-m", "pipeline.cli.main", "store"],
             cwd=ROOT,
             env=environment,
             stdout=subprocess.PIPE,

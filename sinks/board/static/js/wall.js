@@ -45,7 +45,7 @@ export class Wall {
 
 function withOccupancy(board, window, row) {
   const team = board.all.windows[window];
-  const ranges = Object.values(board.teams ?? {}).map((entry) => entry.occupancy_target);
+  const ranges = Object.values(board.teams ?? {}).map((entry) => entry.occupancy_target).filter(Boolean);
   const same = ranges.length > 0 && ranges.every((range) => String(range) === String(ranges[0]));
   return {
     ...row,
@@ -240,6 +240,7 @@ class AgentStates {
       setData(count, "value", n);
       setData(line, "none", n ? "" : "1");
       slice.style.flexGrow = n;
+      slice.hidden = !n;
     }
     numberInto(this.total, integer(total));
     setData(this.total, "value", total);

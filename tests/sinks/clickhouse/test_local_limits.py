@@ -1,0 +1,196 @@
+"""Slow queries: they end at their limit, hold up no insert for longer, and wait in a queue."""
+
+import http.client
+import threading
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+
+from sinks.clickhouse.local import Limits
+from tests.sinks.clickhouse.local_store import PASSWORDS, Reply, ThreadedStore, threaded
+
+LIMIT_S = 2.0
+# Waiting that this machine may add, busy with other things; far below any limit that is tested.
+SLACK_S = 1.5
+
+ENDLESS = "SELECT count() FROM numbers(1000000000000)"
+
+# One function on one block: the engine asks for limits only between blocks.
+DEAF = (
+    "SELECT editDistance(repeat('ab', 32000), concat(repeat('ba', 32000), toString(number)))"
+    " FROM numbers(1000)"
+)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreadedStore]:
+    limits = Limits(analyst_s=LIMIT_S, analyst_queue=8, writer_s=30)
+    with threaded(tmp_path_factory.mktemp("store"), limits) as running:
+        running.do("CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a")
+        yield running
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(32) as threads:
+        yield threads
+
+
+def timed(work: Callable[[], Reply]) -> tuple[Reply, float]:
+    began = time.monotonic()
+    return work(), time.monotonic() - began
+
+
+def wait_until_busy(store: ThreadedStore) -> None:
+    deadline = time.monotonic() + 10
+    while store.store.turns.running is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        ENDLESS,
+        "SELECT sleepEachRow(0.5) FROM numbers(60)",
+        "SELECT sleep(3) FROM numbers(10)",
+        "SELECT uniqExact(sipHash64(number, a.number)) % 7 FROM numbers(1e6) AS a "
+        "JOIN numbers(1e6) AS b ON a.number % 3 = b.number % 3",
+        "SELECT count() FROM numbers(1000000) AS a, numbers(1000000) AS b, numbers(1000) AS c",
+    ],
+)
+def test_a_slow_query_ends_at_its_limit(store: ThreadedStore, sql: str) -> None:
+    restarts = store.store.engine.restarts
+    reply, took = timed(lambda: store.analyst(sql))
+    assert reply.code in (159, 241, 160), reply.text
+    assert took < LIMIT_S + SLACK_S
+    assert store.store.engine.restarts == restarts
+
+
+def test_a_query_that_hears_no_limit_is_killed_and_the_store_goes_on(store: ThreadedStore) -> None:
+    store.do("INSERT INTO t VALUES (42)")
+    restarts = store.store.engine.restarts
+    reply, took = timed(lambda: store.analyst(DEAF))
+    assert (reply.status, reply.code) == (408, 159)
+    assert "did not stop" in reply.text
+    assert took < LIMIT_S + 1 + 3 * SLACK_S  # the engine has been started again, too
+    assert store.store.engine.restarts == restarts + 1
+    assert store.value("SELECT count() FROM t WHERE a = 42") == "1"
+    assert store.get("ping").status == 200
+
+
+def test_a_slow_analyst_holds_up_no_insert_for_longer_than_the_limit(
+    store: ThreadedStore, pool: ThreadPoolExecutor
+) -> None:
+    store.do("TRUNCATE TABLE t")
+    analysts = [pool.submit(store.analyst, ENDLESS) for _ in range(4)]
+    wait_until_busy(store)
+    insert = "INSERT INTO t FORMAT CSV\n{}\n"
+    inserts = [
+        pool.submit(timed, lambda n=n: store.ask(insert.format(n)))  # type: ignore[misc]
+        for n in range(5)
+    ]
+    for done in inserts:
+        reply, took = done.result(30)
+        assert reply.status == 200, reply.text
+        assert took < LIMIT_S + SLACK_S
+    assert store.store.turns.running is not None  # the other analysts had to wait
+    assert [analyst.result(30).code for analyst in analysts] == [159] * 4
+    assert store.value("SELECT count() FROM t") == "5"
+
+
+def test_inserts_pass_the_waiting_analysts(store: ThreadedStore, pool: ThreadPoolExecutor) -> None:
+    done: list[str] = []
+
+    def note(name: str, sql: str, user: str) -> None:
+        reply = store.ask(sql, user)
+        assert reply.status == 200, reply.text
+        done.append(name)
+
+    first = pool.submit(note, "first", "SELECT sleep(1)", "analyst")
+    wait_until_busy(store)
+    analysts: list[Future[None]] = []
+    for n in range(3):
+        analysts.append(pool.submit(note, f"analyst {n}", "SELECT 1", "analyst"))
+    time.sleep(0.1)
+    insert = pool.submit(note, "insert", "INSERT INTO t VALUES (1)", "writer")
+    for task in (first, insert, *analysts):
+        task.result(30)
+    assert done[:2] == ["first", "insert"]
+
+
+def test_eight_wait_and_the_ninth_comes_back_later(
+    store: ThreadedStore, pool: ThreadPoolExecutor
+) -> None:
+    running = pool.submit(store.analyst, "SELECT sleep(1.5)")
+    wait_until_busy(store)
+    asked = [pool.submit(store.analyst, f"SELECT {n}") for n in range(12)]
+    replies = [task.result(30) for task in asked]
+    refused = [reply for reply in replies if reply.status == 503]
+    assert len(refused) == 4
+    assert {reply.code for reply in refused} == {202}
+    assert {reply.headers["Retry-After"] for reply in refused} == {str(int(LIMIT_S))}
+    assert sorted(reply.status for reply in replies) == [200] * 8 + [503] * 4
+    assert running.result(30).status == 200
+
+
+def test_who_hangs_up_stops_the_query(store: ThreadedStore) -> None:
+    login = b64encode(f"writer:{PASSWORDS['writer']}".encode()).decode()
+    connection = http.client.HTTPConnection("127.0.0.1", store.port, timeout=10)
+    connection.request("POST", "/", ENDLESS, {"Authorization": f"Basic {login}"})
+    wait_until_busy(store)
+    time.sleep(0.3)
+    began = time.monotonic()
+    connection.close()
+    assert store.ask("SELECT 1").text == "1\n"
+    assert time.monotonic() - began < 5  # the writer's limit is 30 s
+
+
+def test_an_insert_that_began_is_finished_when_its_client_is_gone(store: ThreadedStore) -> None:
+    store.do(
+        "CREATE OR REPLACE TABLE slow (a UInt64, b UInt64 MATERIALIZED sleep(1) + a) "
+        "ENGINE = MergeTree ORDER BY a"
+    )
+    login = b64encode(f"writer:{PASSWORDS['writer']}".encode()).decode()
+    connection = http.client.HTTPConnection("127.0.0.1", store.port, timeout=10)
+    body = "INSERT INTO slow FORMAT CSV\n7\n"
+    connection.request("POST", "/", body, {"Authorization": f"Basic {login}"})
+    wait_until_busy(store)
+    connection.close()
+    assert store.value("SELECT a FROM slow") == "7"
+
+
+def test_a_body_beyond_the_limit_is_refused(tmp_path_factory: pytest.TempPathFactory) -> None:
+    limits = Limits(body_bytes=1_000_000)
+    with threaded(tmp_path_factory.mktemp("small"), limits) as small:
+        small.do("CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a")
+        reply = small.ask(b"1\n" * 600_000, query="INSERT INTO t FORMAT CSV")
+        assert (reply.status, reply.code) == (413, 229)
+        assert small.ask(b"1\n" * 400_000, query="INSERT INTO t FORMAT CSV").status == 200
+
+
+def test_the_engines_memory_is_bounded(store: ThreadedStore) -> None:
+    peak = [0]
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(0.02):
+            with open(f"/proc/{store.store.engine.pid}/statm") as file:
+                peak[0] = max(peak[0], int(file.read().split()[1]) * 4096)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    for sql in (
+        "SELECT length(groupArray(number)) FROM numbers(1e9)",
+        "SELECT uniqExact(number) FROM numbers(1e9)",
+        "SELECT number FROM numbers(1e9) ORDER BY sipHash64(number) LIMIT 1e8",
+        "SELECT repeat('x', 1000000) FROM numbers(1000)",
+    ):
+        assert store.analyst(sql).status >= 400
+    stop.set()
+    watcher.join()
+    assert store.get("ping").status == 200
+    assert peak[0] < Limits().server_memory_bytes + 300 * 1024 * 1024

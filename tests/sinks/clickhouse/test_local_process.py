@@ -1,0 +1,234 @@
+"""`callboard store` as a process: killed at any moment, stopped, started twice."""
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import urllib3
+
+from tests.sinks.clickhouse.local_store import StoreProcess, process
+
+TABLE = (
+    "CREATE TABLE IF NOT EXISTS t (batch UInt64, n UInt64) ENGINE = MergeTree ORDER BY (batch, n) "
+    "SETTINGS non_replicated_deduplication_window = 1000"
+)
+ROWS = 2000
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def store(tmp_path: Path, port: int) -> Iterator[StoreProcess]:
+    with process(tmp_path, port) as running:
+        running.do(TABLE)
+        yield running
+
+
+def batch(number: int) -> bytes:
+    return b"".join(b"%d,%d\n" % (number, n) for n in range(ROWS))
+
+
+def insert(store: StoreProcess, number: int) -> bool:
+    """Whether the store said that it has the batch."""
+    try:
+        reply = store.ask(
+            batch(number),
+            query="INSERT INTO t FORMAT CSV",
+            insert_deduplication_token=f"batch {number}",
+        )
+    except urllib3.exceptions.HTTPError:
+        return False
+    return reply.status == 200
+
+
+def engine_of(store: StoreProcess) -> int:
+    """Process id of the engine behind a store."""
+    children = Path(f"/proc/{store.process.pid}/task/{store.process.pid}/children")
+    (child,) = children.read_text().split()
+    return int(child)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def counts(store: StoreProcess) -> dict[int, int]:
+    reply = store.ask("SELECT batch, count() FROM t GROUP BY batch FORMAT TSV")
+    assert reply.status == 200, reply.text
+    return {int(b): int(n) for b, n in (line.split("\t") for line in reply.text.splitlines())}
+
+
+def test_what_was_answered_is_there_after_kill_9(tmp_path: Path, port: int) -> None:
+    """Inserts in a row, killed in the middle, thrice; then every batch once more, as a retry."""
+    answered: set[int] = set()
+    number = 0
+    for _ in range(3):
+        with process(tmp_path, port) as store:
+            store.do(TABLE)
+            assert {b for b, n in counts(store).items() if n == ROWS} >= answered
+            killer = threading.Timer(0.7, store.process.send_signal, (signal.SIGKILL,))
+            killer.start()
+            while store.process.poll() is None:
+                number += 1
+                if insert(store, number):
+                    answered.add(number)
+            killer.join()
+    assert len(answered) > 3
+    with process(tmp_path, port) as store:
+        found = counts(store)
+        assert answered <= found.keys()
+        assert set(found.values()) == {ROWS}, "a batch landed in part"
+        for again in range(1, number + 1):
+            assert insert(store, again)
+        assert counts(store) == dict.fromkeys(range(1, number + 1), ROWS)
+
+
+def test_the_engine_dies_with_its_server(store: StoreProcess) -> None:
+    engine = engine_of(store)
+    assert is_alive(engine)
+    store.process.kill()
+    deadline = time.monotonic() + 5
+    while is_alive(engine):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_the_engine_is_replaced_when_it_is_killed(store: StoreProcess) -> None:
+    assert insert(store, 1)
+    first = engine_of(store)
+    os.kill(first, signal.SIGKILL)
+    while is_alive(first):
+        time.sleep(0.01)
+    assert insert(store, 2)
+    assert counts(store) == {1: ROWS, 2: ROWS}
+    assert engine_of(store) != first
+
+
+def test_an_engine_killed_during_a_query_is_an_error_for_that_one_only(store: StoreProcess) -> None:
+    killer = threading.Timer(0.5, os.kill, (engine_of(store), signal.SIGKILL))
+    killer.start()
+    reply = store.analyst("SELECT sleep(3)")
+    assert (reply.status, reply.code) == (503, 236)
+    assert store.analyst("SELECT 1").text == "1\n"
+
+
+def test_sigterm_stops_it_within_five_seconds(store: StoreProcess) -> None:
+    engine = engine_of(store)
+    began = time.monotonic()
+    store.process.terminate()
+    assert store.process.wait(5) == 0
+    assert time.monotonic() - began < 5
+    assert not is_alive(engine)
+
+
+def test_sigterm_cancels_a_query_and_finishes_an_insert(store: StoreProcess) -> None:
+    store.do(
+        "CREATE TABLE slow (a UInt64, b UInt64 MATERIALIZED sleep(1) + a) "
+        "ENGINE = MergeTree ORDER BY a"
+    )
+    replies = []
+    asks = [
+        threading.Thread(target=lambda: replies.append(store.ask("INSERT INTO slow VALUES (7)"))),
+        threading.Thread(target=lambda: replies.append(store.analyst("SELECT sleep(3)"))),
+    ]
+    for thread in asks:
+        thread.start()
+        time.sleep(0.3)
+    store.process.terminate()
+    assert store.process.wait(5) == 0
+    for thread in asks:
+        thread.join()
+    assert sorted(reply.status for reply in replies) == [200, 503]
+
+
+def test_a_deaf_query_does_not_keep_it_from_stopping(store: StoreProcess) -> None:
+    deaf = (
+        "SELECT editDistance(repeat('ab', 32000), concat(repeat('ba', 32000), toString(number)))"
+        " FROM numbers(1000)"
+    )
+
+    def ask() -> None:
+        try:
+            store.analyst(deaf)
+        except urllib3.exceptions.HTTPError:
+            return
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    time.sleep(0.5)
+    engine = engine_of(store)
+    store.process.terminate()
+    assert store.process.wait(5) == 0
+    thread.join()
+    assert not is_alive(engine)
+
+
+def test_a_second_store_on_the_same_data_says_who_has_them(
+    store: StoreProcess, tmp_path: Path
+) -> None:
+    second = StoreProcess(tmp_path, store.port + 1)
+    try:
+        assert second.process.wait(30) == 1
+        output = second.output()
+    finally:
+        second.end()
+    assert f"{tmp_path / 'store'} is in use by process {store.process.pid}" in output
+    assert "Traceback" not in output
+    assert insert(store, 1)
+
+
+def test_a_taken_port_is_a_clear_error(store: StoreProcess, tmp_path: Path) -> None:
+    second = StoreProcess(tmp_path / "other", store.port)
+    try:
+        assert second.process.wait(30) == 1
+        output = second.output()
+    finally:
+        second.end()
+    assert "Address already in use" in output
+    assert str(store.port) in output
+    assert "Traceback" not in output
+
+
+def test_it_starts_again_at_once_after_kill_9(tmp_path: Path, port: int) -> None:
+    for number in range(1, 4):
+        with process(tmp_path, port) as store:
+            store.do(TABLE)
+            assert insert(store, number)
+            assert len(counts(store)) == number
+
+
+def test_a_data_directory_may_be_called_anything(tmp_path: Path, port: int) -> None:
+    odd = tmp_path / "a dir?with=odd&signs 100% 'x' ü *"
+    odd.mkdir()
+    for number in (1, 2):
+        with process(odd, port) as store:
+            store.do(TABLE)
+            assert insert(store, number)
+            assert len(counts(store)) == number
+
+
+def test_sigterm_during_the_start_ends_it(tmp_path: Path, port: int) -> None:
+    for pause in (0.3, 0.8):
+        store = StoreProcess(tmp_path, port)
+        try:
+            time.sleep(pause)
+            store.process.terminate()
+            store.process.wait(10)
+        finally:
+            store.end()
+    with process(tmp_path, port) as again:
+        again.do(TABLE)
