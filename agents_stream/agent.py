@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 
 from agents_stream.checkpoint import NEVER, Ledger, StateKey, recover
@@ -40,6 +40,10 @@ FRESH_S = 5.0
 
 Earliest = Callable[[int], Awaitable[int]]
 """The first offset that the frames topic still holds of a partition."""
+
+
+STALLED_S = 10.0
+"""Longer than any fetch takes; a worker that gets no frames though there are some starts anew."""
 
 
 class WorkerError(RuntimeError):
@@ -95,7 +99,7 @@ class FrameAgent:
         self._turn = asyncio.Lock()
         self._stopped = False
         self._revoked = 0
-        self._last_frame = monotonic()
+        self._last_frame = self._last_turn = monotonic()
         self.live = LivePublisher(outbox, monotonic)
         self.partitions: dict[int, Partition] = {}
 
@@ -122,6 +126,7 @@ class FrameAgent:
         for site, parts in recovered.sites.items():
             self._add_site(partition, self._engine.restore(parts), site)
         self.partitions[number] = partition
+        self._last_turn = now
 
     def _add_site(self, partition: Partition, engine: Engine, site: str) -> None:
         partition.sites[site] = engine
@@ -187,6 +192,7 @@ class FrameAgent:
             await self._take(partition, offset, payload)
             if not partition.dropped:
                 await self._after(partition)
+            self._last_turn = self._monotonic()
 
     async def _take(self, partition: Partition, offset: int, payload: bytes) -> None:
         try:
@@ -388,6 +394,16 @@ class FrameAgent:
     def engines(self) -> list[Engine]:
         """The engines of all partitions held."""
         return [e for partition in self.partitions.values() for e in partition.sites.values()]
+
+    def stalled(self, ends: Mapping[int, int]) -> list[int]:
+        """Partitions whose frames should have come long ago: the topic ends at `ends`."""
+        if self._turn.locked() or self._monotonic() - self._last_turn < STALLED_S:
+            return []
+        return [
+            number
+            for number, end in ends.items()
+            if number in self.partitions and end > self.partitions[number].offset + 1
+        ]
 
     def unready(self) -> list[str]:
         """Why results should not be trusted to be of now; empty when all is well.

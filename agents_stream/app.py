@@ -208,12 +208,12 @@ class Worker:
         return await asyncio.to_thread(lambda: render(views_of(published), figures, now))
 
     def _lags(self) -> dict[int, int]:
-        lags: dict[int, int] = {}
-        for number, partition in self.agent.partitions.items():
-            end = self._end_of(number)
-            if end is not None:
-                lags[number] = max(0, end - partition.offset - 1)
-        return lags
+        held = self.agent.partitions
+        return {n: max(0, end - held[n].offset - 1) for n, end in self._ends().items()}
+
+    def _ends(self) -> dict[int, int]:
+        ends = {number: self._end_of(number) for number in self.agent.partitions}
+        return {number: end for number, end in ends.items() if end is not None}
 
     def _end_of(self, number: int) -> int | None:
         try:
@@ -275,9 +275,12 @@ class Worker:
             await asyncio.sleep(1.0)
 
     async def _watch(self) -> None:
-        """Faust marks itself as crashed but leaves the process running."""
+        """Faust may crash, or stop to deliver, and the process would go on without a word."""
         while not self._app.crashed:
             await asyncio.sleep(0.2)
+            stalled = self.agent.stalled(self._ends()) if self._recovered else []
+            if stalled:
+                raise RuntimeError(f"frames of partitions {stalled} wait but do not come")
         raise RuntimeError(f"Faust crashed: {self._app.crash_reason!r}")
 
     async def _finish(self) -> None:

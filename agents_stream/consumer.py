@@ -7,6 +7,8 @@
   and clears its queues after it has begun to fetch: a frame that was already in a queue was gone,
   and the next ones were acknowledged all the same. `Flow` does not clear what is under way;
   messages of an earlier assignment are told by their generation.
+- A fetch is told once and for all of which partitions. Faust hands over a set that it empties while
+  the fetch waits; an empty one means all, and the records of the others were thrown away.
 - A fetch waits 100 ms for data instead of Faust's fixed 1500, which a restart pays for several
   times, and the tables' manager does not begin with a second of sleep.
 """
@@ -62,6 +64,10 @@ class Consumer(driver.Consumer):
     def resume_partitions(self, tps: Iterable[TP]) -> None:
         """Resume changelogs; frames are resumed when their position is set."""
         super().resume_partitions({tp for tp in tps if tp.topic != self.topic})
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
+        wanted: Any = frozenset(active_partitions or ())
+        return await super()._getmany(wanted, timeout) if wanted else {}
 
     async def perform_seek(self) -> None:
         """Seek to where the state of each partition ends, and let its frames come."""

@@ -106,7 +106,8 @@ def simulate(
 ) -> None:
     """Simulate a contact centre: its events, and what they truly add up to.
 
-    Without --real-time, --speed or --clock it runs as fast as it can.
+    Without --real-time, --speed or --clock it runs as fast as it can. Posted like that, events that
+    are older than the site's lateness (15 minutes) count as late: keep --duration below it.
     """
     try:
         if out and to:

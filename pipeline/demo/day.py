@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from pipeline.demo.settings import BANK_TEAM, INTERNET_TEAM
+from pipeline.demo.settings import BANK_TEAM, STOCK_TEAM
 from pipeline.simulate.options import DAY
 from pipeline.simulate.stream import Record
 from pipeline.simulate.zones import morning_zone
@@ -32,7 +32,7 @@ FIRST_BANK_DAY = date(1999, 1, 3)
 OPENS_HOUR = 7
 _BANK_ZONE = ZoneInfo("Asia/Jerusalem")
 _FRIDAY, _SATURDAY = 4, 5
-_INTERNET_QUEUE = "IN"
+_STOCK_QUEUE = "NE"
 
 Days = Mapping[date, list[Call]]
 
@@ -162,17 +162,19 @@ def _midnight(day: date, zone: ZoneInfo) -> int:
 
 
 def _name_teams(events: Iterable[dict[str, Any]], calls: Iterable[Call]) -> None:
-    """Say each server's team with the first state of the day: who mostly serves the internet."""
+    """Say each server's team with the first state of the day: the desk that took most calls.
+
+    Apart from the stock exchange's the data show no desks; internet calls go to everybody.
+    """
     served: dict[str, Counter[bool]] = {}
     for call in calls:
-        served.setdefault(call.server, Counter())[call.queue == _INTERNET_QUEUE] += 1
+        served.setdefault(call.server, Counter())[call.queue == _STOCK_QUEUE] += 1
     named: set[str] = set()
     for event in events:
         if event["type"] == "agent.state" and event["agent"] not in named:
             agent = event["agent"]
             named.add(agent)
-            internet = served[agent][True] > served[agent][False]
-            event["team"] = INTERNET_TEAM if internet else BANK_TEAM
+            event["team"] = STOCK_TEAM if served[agent][True] > served[agent][False] else BANK_TEAM
 
 
 def _closing_time(

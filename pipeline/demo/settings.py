@@ -11,7 +11,7 @@ from pipeline.sources.bank1999 import SETTINGS, SITE
 from schemas.settings import load_site_file, parse_site
 
 BANK_TEAM = "Agents"
-INTERNET_TEAM = "Internet"
+STOCK_TEAM = "Stock exchange"
 NAME = "Anonymous Bank 1999"
 HOURS = "07:00-24:00"
 _WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -40,7 +40,7 @@ def demo_settings(zone: str, site: str = SITE) -> dict[str, Any]:
         "defaults": defaults,
         "teams": {
             BANK_TEAM: {"name": BANK_TEAM, "occupancy": [0.6, 0.85]},
-            INTERNET_TEAM: {"name": INTERNET_TEAM, "occupancy": [0.5, 0.8]},
+            STOCK_TEAM: {"name": STOCK_TEAM, "occupancy": [0.4, 0.8]},
             "": {"name": "Unnamed servers"},
         },
     }

@@ -62,6 +62,15 @@ class LiveFeed:
                 await self._follow()
             except (KafkaError, FeedLostError, OSError, TimeoutError) as error:
                 log.warning("live topic %s lost: %s; trying again", self._topic, error)
+            except Exception:
+                # A board that has stopped listening for good would look like a dead pipeline.
+                log.exception("live topic %s: unexpected; trying again", self._topic)
+            except asyncio.CancelledError:
+                # The client lets its own cancellations out when it stops without a broker.
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                log.warning("live topic %s lost: the client gave up; trying again", self._topic)
             finally:
                 self.caught_up = False
             await asyncio.sleep(RETRY_S)
@@ -108,7 +117,7 @@ class LiveFeed:
     async def _compare(self, consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> None:
         # Asked for the sake of an answer: a consumer does not say that its broker is gone. Not
         # compared with, for some brokers name the start of the last batch as the end.
-        await asyncio.wait_for(consumer.end_offsets(partitions), REQUEST_MS / 1000)
+        await consumer.end_offsets(partitions)
         for partition in partitions:
             end = consumer.highwater(partition)
             if end is not None and await consumer.position(partition) > end:

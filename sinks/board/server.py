@@ -160,7 +160,7 @@ def create_app(hub: Hub, ready: Callable[[], bool], access: Access = everyone) -
 @contextlib.asynccontextmanager
 async def serving(config: Config, access: Access = everyone) -> AsyncIterator[str]:
     """Run the whole board: feed, hub and server; yields its address."""
-    hub = Hub(Clock.from_file(config.clock_file))
+    hub = Hub(Clock.from_file(config.clock_file), ready=lambda: feed.caught_up)
     feed = LiveFeed(config.bootstrap, hub.apply)
     runner = web.AppRunner(
         create_app(hub, lambda: feed.caught_up, access), access_log=None, shutdown_timeout=2.0

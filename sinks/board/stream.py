@@ -115,12 +115,21 @@ class _SiteHub:
 class Hub:
     """All sites and all viewers. `apply` feeds it; `run` sends until it is cancelled.
 
-    `monotonic` is seconds of a clock that only ticks, for the age of the last record.
+    `monotonic` is seconds of a clock that only ticks, for the age of the last record. Until `ready`
+    first says so nobody is shown anything: a board that has just started passes through minutes of
+    old figures on its way to the present ones.
     """
 
-    def __init__(self, clock: Clock, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        monotonic: Callable[[], float] = time.monotonic,
+        ready: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._clock = clock
         self._monotonic = monotonic
+        self._ready = ready
+        self._opened = False
         self._sites: dict[str, _SiteHub] = {}
         self._turned = monotonic()
 
@@ -133,7 +142,7 @@ class Hub:
 
     def sites(self) -> list[dict[str, Any]]:
         """Every site that has a board: id, name, moment and age, by id."""
-        shown = ((name, hub.state.board) for name, hub in sorted(self._sites.items()))
+        shown = ((name, self._board(name)) for name in sorted(self._sites))
         return [
             {"site": name, "name": board.get("name") or name, **self._moment(name)}
             for name, board in shown
@@ -142,8 +151,7 @@ class Hub:
 
     def board(self, site: str) -> Board:
         """The whole board of a site with its moment and age, empty if there is none yet."""
-        hub = self._sites.get(site)
-        board = hub.state.board if hub else {}
+        board = self._board(site)
         return {**board, **self._moment(site)} if board else {}
 
     def join(self, site: str, view: View) -> Viewer:
@@ -204,6 +212,8 @@ class Hub:
 
     def flush(self) -> None:
         """Send what changed since the last flush to the viewers of each view."""
+        if not self._open():
+            return
         for name, hub in self._sites.items():
             if hub.flushed == hub.revision:
                 continue
@@ -221,7 +231,7 @@ class Hub:
                         viewer.offer(message)
 
     def _send_changes(self, site: str, view: View, audience: _Audience) -> None:
-        board = view_of(self._sites[site].state.board, view)
+        board = view_of(self._board(site), view)
         if not board:
             return
         before = audience.show(board)
@@ -238,7 +248,7 @@ class Hub:
         audience = hub.audiences.setdefault(view, _Audience())
         # Not the newest state but the one last shown: the next changes start from there.
         if not audience.shown:
-            audience.show(view_of(hub.state.board, view))
+            audience.show(view_of(self._board(site), view))
         moment = self._moment(site)
         if not audience.shown:
             return sse("beat", moment)
@@ -258,13 +268,21 @@ class Hub:
         now = self._clock.now_ms()
         hub = self._sites.get(site)
         moment: dict[str, Any] = {"now": now, "pace": self._clock.pace, "at": None, "age_ms": None}
-        board = hub.state.board if hub else {}
+        board = self._board(site)
         if hub is not None and board and hub.heard is not None:
             moment["at"] = board["at"]
             behind = (now - board["at"]) / self._clock.pace
             silent = (self._monotonic() - hub.heard) * 1000
             moment["age_ms"] = max(0, int(max(behind, silent)))
         return moment
+
+    def _open(self) -> bool:
+        self._opened = self._opened or self._ready()
+        return self._opened
+
+    def _board(self, site: str) -> Board:
+        hub = self._sites.get(site)
+        return hub.state.board if hub and self._open() else {}
 
     def _site(self, name: str) -> _SiteHub:
         return self._sites.setdefault(name, _SiteHub())

@@ -22,7 +22,6 @@ ANALYST = "analyst"
 
 _RECEIVED = re.compile(r"^.*?server response: ", re.DOTALL)
 _CODE = re.compile(r"^Code: \d+\. DB::Exception: ")
-_ENDS_WITH_FORMAT = re.compile(r"\bFORMAT\s+\w+\s*;?\s*$", re.IGNORECASE)
 
 
 class QueryError(Exception):
@@ -73,13 +72,9 @@ class Question:
     def table(self, sql: str, parameters: Mapping[str, str] | None = None) -> Answer | str:
         """The answer with its columns; text if the statement names a format of its own."""
         text = self.text(sql, "JSONCompact", parameters)
-        if names_format(sql):
-            return text
         if not text.strip():
             return Answer([], [], [])
-        found = orjson.loads(text)
-        meta = found["meta"]
-        return Answer([c["name"] for c in meta], [c["type"] for c in meta], found["data"])
+        return _answer(text) or text
 
     def text(self, sql: str, form: str, parameters: Mapping[str, str] | None = None) -> str:
         """The answer as text in a ClickHouse format; one that the statement names goes first."""
@@ -100,9 +95,15 @@ class Question:
         self._client.close()
 
 
-def names_format(sql: str) -> bool:
-    """Whether the statement ends with a FORMAT clause."""
-    return _ENDS_WITH_FORMAT.search(sql) is not None
+def _answer(text: str) -> Answer | None:
+    try:
+        found = orjson.loads(text)
+        meta, rows = found["meta"], found["data"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    if rows and not isinstance(rows[0], list):
+        return None
+    return Answer([c["name"] for c in meta], [c["type"] for c in meta], rows)
 
 
 def cleaned(error: BaseException) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from agents_stream.agent import FRESH_S, WorkerError
+from agents_stream.agent import FRESH_S, STALLED_S, WorkerError
 from agents_stream.checkpoint import MARKER_PART
 from pipeline.engine import Site
 from schemas.frames import encode_frame
@@ -449,3 +449,13 @@ async def test_silence_makes_a_worker_with_sites_unready() -> None:
     await worker.agent.on_frame(0, 0, frame("s", 0, [], 1_000), lambda: None)
     worker.now += FRESH_S
     assert worker.agent.unready() == ["no frame for 5 s"]
+
+
+async def test_frames_that_wait_without_coming_are_noticed() -> None:
+    worker = await LogWorker(Log(), 1).open()
+    await worker.agent.on_frame(0, 0, frame("s", 0, [], 1_000), lambda: None)
+    worker.now += STALLED_S
+    assert worker.agent.stalled({0: 1}) == []
+    assert worker.agent.stalled({0: 2, 7: 100}) == [0]
+    await worker.agent.on_frame(0, 1, frame("s", 1, [], 1_000), lambda: None)
+    assert worker.agent.stalled({0: 3}) == []

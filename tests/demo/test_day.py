@@ -23,7 +23,7 @@ from pipeline.demo.day import (
 )
 from pipeline.simulate.options import DAY, HOUR, MINUTE
 from pipeline.simulate.stream import Record
-from pipeline.sources.bank1999 import SETTINGS, bundled_calls, events_of
+from pipeline.sources.bank1999 import SETTINGS, Call, bundled_calls, events_of
 from schemas.events import validate_event
 from schemas.moments import day_start
 from schemas.settings import load_site_file
@@ -48,6 +48,16 @@ def plan_at(moment: datetime = NOON) -> DemoPlan:
 def days(plan: DemoPlan, number: int, after: int | None = None) -> Iterator[Record]:
     """The records of the plan's first days."""
     return takewhile(lambda record: record.at < plan.midnight(number), plan.records(after))
+
+
+@lru_cache(maxsize=1)
+def all_calls() -> list[Call]:
+    return bundled_calls()
+
+
+def real_events(bank_day: date) -> list[dict[str, Any]]:
+    """The events of a day of the data as they were."""
+    return events_of((call for call in all_calls() if call.date == bank_day), "bank")
 
 
 @lru_cache(maxsize=4)
@@ -77,8 +87,7 @@ def test_the_morning_behind_is_the_bank_s_own_to_the_second(now: datetime) -> No
     elapsed = timedelta(milliseconds=ms(now) - plan.midnight(0))
     until = datetime(1999, 1, 3, tzinfo=ZoneInfo("Asia/Jerusalem")) + elapsed
     morning = [orjson.loads(payload) for _, payload in morning_records(plan, ms(now))]
-    calls = [call for call in bundled_calls() if call.date == FIRST_BANK_DAY]
-    real = [event for event in events_of(calls, "bank") if event["ts"] <= ms(until)]
+    real = [event for event in real_events(FIRST_BANK_DAY) if event["ts"] <= ms(until)]
     for event in morning:
         event.pop("team", None)
         event["ts"] += ms(until) - ms(now)
@@ -124,7 +133,7 @@ def test_every_event_of_the_first_days_is_valid() -> None:
 
 def test_fridays_saturdays_and_days_without_rows_are_not_played() -> None:
     played = played_days()
-    assert len(played) == 40
+    assert len(played) == 39
     assert {day.weekday() for day in played} == {6, 0, 1, 2, 3}
     assert date(1999, 1, 11) not in played
     assert date(1999, 1, 12) not in played
@@ -138,7 +147,7 @@ def test_the_next_bank_day_follows_at_each_local_midnight() -> None:
         assert plan.bank_day_at(plan.midnight(number)) == date(1999, 1, day)
         assert plan.bank_day_at(plan.midnight(number + 1) - 1) == date(1999, 1, day)
     assert plan.bank_day_at(plan.midnight(38)) == date(1999, 2, 28)
-    assert plan.bank_day_at(plan.midnight(40)) == FIRST_BANK_DAY
+    assert plan.bank_day_at(plan.midnight(39)) == FIRST_BANK_DAY
 
 
 def test_each_date_shows_the_calls_of_its_bank_day() -> None:
@@ -159,9 +168,7 @@ def test_records_come_in_order_across_midnights_and_none_is_lost() -> None:
     assert all(earlier.at <= later.at for earlier, later in pairwise(records))
     real: Counter[str] = Counter()
     for number in range(6):
-        bank_day = plan.bank_day_at(plan.midnight(number))
-        calls = [call for call in bundled_calls() if call.date == bank_day]
-        real.update(event["type"] for event in events_of(calls, "bank"))
+        real.update(e["type"] for e in real_events(plan.bank_day_at(plan.midnight(number))))
     told: Counter[str] = Counter()
     last = plan.bank_day_at(plan.midnight(6)).strftime("%y%m%d")
     for event in map(orjson.loads, (record.payload for record in records)):
@@ -180,18 +187,14 @@ def test_calls_that_cross_midnight_end_on_the_next_date() -> None:
     assert max(e["ts"] for e in crossing) < plan.midnight(1) + HOUR
 
 
-def test_a_day_later_or_a_lap_later_the_same_bank_day_is_the_same() -> None:
-    plan = plan_at()
-    lap = 39
-    again = takewhile(
-        lambda record: record.at < plan.midnight(lap + 1), plan.records(plan.midnight(lap) + HOUR)
-    )
-    shifted = [(r.at - lap * DAY, orjson.loads(r.payload)) for r in again]
-    first = [r for r in days(plan, 1) if r.at >= plan.midnight(0) + HOUR]
-    assert [at for at, _ in shifted] == [record.at for record in first]
-    for (_, event), record in zip(shifted, first, strict=True):
-        event["ts"] -= lap * DAY
-        assert event == orjson.loads(record.payload)
+def test_after_the_last_bank_day_the_first_comes_again() -> None:
+    plan, lap = plan_at(), len(played_days())
+    noon = plan.midnight(lap) + 12 * HOUR
+    again = takewhile(lambda record: record.at < noon + HOUR, plan.records(noon))
+    shifted = [(record.at - lap * DAY, orjson.loads(record.payload)) for record in again]
+    first = [e for e in first_days(1) if 0 <= e["ts"] - (noon - lap * DAY) < HOUR]
+    assert len(first) > 200
+    assert [event | {"ts": at} for at, event in shifted] == first
 
 
 @pytest.mark.parametrize("hours", [-5, 0, 0.5, 9, 13.2, 23.99, 24, 24.1, 33, 71])
@@ -219,36 +222,28 @@ def test_a_morning_after_a_stop_holds_only_what_came_due_meanwhile() -> None:
 
 def test_every_server_is_named_a_team_and_goes_home_at_midnight() -> None:
     plan = plan_at()
-    teams: dict[str, str] = {}
-    states: dict[str, str] = {}
-    for event in first_days(1):
-        if event["type"] == "agent.state":
-            if "team" in event:
-                assert event["agent"] not in teams
-                teams[event["agent"]] = event["team"]
-            assert event["agent"] in teams
-            assert event["state"] == "available"
-    assert set(teams.values()) == {"Agents", "Internet"}
-    assert 10 < len(teams) < 25
-    assert sum(team == "Agents" for team in teams.values()) > len(teams) / 2
-    for event in first_days(2):
-        if event["type"] == "agent.state" and event["ts"] < plan.midnight(1) + HOUR:
-            states[event["agent"]] = event["state"]
-    assert {states[agent] for agent in teams} == {"offline"}
+    states = [event for event in first_days(2) if event["type"] == "agent.state"]
+    today = [event for event in states if event["ts"] < plan.midnight(1)]
+    teams = {event["agent"]: event["team"] for event in today if "team" in event}
+    assert sum("team" in event for event in today) == len(teams)
+    assert {event["agent"] for event in today} == set(teams)
+    assert {event["state"] for event in today} == {"available"}
+    assert {agent for agent, team in teams.items() if team != "Agents"} == {"ELI", "ZOHARI"}
+    night = [event for event in states if 0 <= event["ts"] - plan.midnight(1) < HOUR]
+    last = {event["agent"]: event["state"] for event in night}
+    assert {last[agent] for agent in teams} == {"offline"}
 
 
-def test_internet_servers_serve_the_internet_queue() -> None:
+def test_the_stock_exchange_desk_serves_mostly_its_queue() -> None:
     queue_of = {e["contact"]: e["queue"] for e in first_days(1) if e["type"] == "contact.queued"}
     served: dict[str, Counter[str]] = {}
-    team: dict[str, str] = {}
     for event in first_days(1):
         if event["type"] == "contact.answered":
             served.setdefault(event["agent"], Counter())[queue_of[event["contact"]]] += 1
-        elif "team" in event:
-            team[event["agent"]] = event["team"]
-    for agent, name in team.items():
-        share = served[agent]["IN"] / served[agent].total()
-        assert (share > 0.5) == (name == "Internet")
+    for event in first_days(1):
+        if "team" in event:
+            share = served[event["agent"]]["NE"] / served[event["agent"]].total()
+            assert (share > 0.5) == (event["team"] == "Stock exchange")
 
 
 def test_when_the_demo_s_bank_is_open() -> None:

@@ -23,7 +23,7 @@ def test_the_file_is_a_whole_site_in_the_demo_s_zone(tmp_path: Path, zone: str) 
     assert names["NW"] == "Prospects"
     assert names["PE"] == "English"
     assert all(settings.queue(queue).threshold_ms == 20_000 for queue in settings.queues)
-    assert {"Agents", "Internet"} <= set(settings.teams)
+    assert {"Agents", "Stock exchange"} <= set(settings.teams)
 
 
 def test_the_bank_is_open_on_every_date_of_the_demo() -> None:

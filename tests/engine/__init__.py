@@ -1,1 +1,1 @@
-"""The engine's propositions: each sentence of the contract, told to the engine and to its oracle."""
+"""The sentences of the contract as propositions, told to the engine and to its oracle."""

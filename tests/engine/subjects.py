@@ -34,7 +34,7 @@ def without_zeros(figures: dict[str, Any], names: Iterable[str]) -> dict[str, in
 
 @dataclass
 class Board:
-    """The object of contract 7 with the questions tests ask of it; zeros are left out of answers."""
+    """The object of contract 7 with the questions tests ask of it; answers leave out zeros."""
 
     data: dict[str, Any]
 

@@ -131,7 +131,7 @@ DAYS = [
     ("Pacific/Apia", "2011-12-31T10:00Z", "2012-01-01T10:00Z"),
     ("Australia/Lord_Howe", "2024-04-06T13:00Z", "2024-04-07T13:30Z"),
 ]
-"""Days with their first moment and that of the next: 24, 23, 25 hours, midnights that are skipped."""
+"""Days with their first moment and that of the next: 24, 23, 25 hours, skipped midnights."""
 
 
 @pytest.mark.parametrize(("zone", "first", "following"), DAYS)

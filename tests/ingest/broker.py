@@ -190,3 +190,39 @@ class DeadReader(Reader):
 def home(site: str) -> int:
     """The partition of a site."""
     return partition_of(site, PARTITIONS)
+
+
+class Fence:
+    """What an engine takes of frames: each raw record once, by the highest offset it has seen."""
+
+    def __init__(self, frames: Iterable[Frame]) -> None:
+        self.events: list[dict[str, Any]] = []
+        self.dead: list[tuple[int, int]] = []
+        self.repeated = 0
+        self._seen: dict[tuple[str, int], int] = {}
+        for frame in frames:
+            if frame.raw is not None:
+                self._take(frame, frame.raw[0], frame.raw[2])
+
+    def _take(self, frame: Frame, partition: int, last: int) -> None:
+        seen = self._seen.get((frame.site, partition), -1)
+        for event, offset in zip(frame.events, frame.offsets, strict=True):
+            if offset > seen:
+                self.events.append(event)
+            else:
+                self.repeated += 1
+        self.dead += [(partition, offset) for offset in frame.dead if offset > seen]
+        self._seen[frame.site, partition] = max(seen, last)
+
+
+def late_by(frames: Iterable[Frame], received: dict[str, int]) -> int:
+    """By how much, in ms, the site's time was at most ahead of when an event was received.
+
+    `received` is by contact; frames are those of one site, in order.
+    """
+    now, worst = -1, -(2**62)
+    for frame in frames:
+        now = max(now, frame.now)
+        for event in frame.events:
+            worst = max(worst, now - received[event["contact"]])
+    return worst

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,10 +32,10 @@ def settings_dir(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def config(broker: Broker, settings_dir: Path, tmp_path: Path) -> AsyncIterator[Config]:
+async def config(broker: Broker, settings_dir: Path, tmp_path: Path) -> Config:
     """A configuration for the broker, whose topics exist."""
     await ensure_topics(broker.address, PARTITIONS)
-    yield Config(
+    return Config(
         bootstrap=broker.address,
         partitions=PARTITIONS,
         epoch=1,

@@ -16,7 +16,7 @@ class Limits(NamedTuple):
 
 @dataclass
 class History:
-    """The settings of a site with the moment each took effect; the first hold from the beginning."""
+    """The settings of a site with the moment each took effect; the first hold from the start."""
 
     first: SiteSettings
     changes: list[tuple[int, SiteSettings]] = field(default_factory=list)

@@ -121,9 +121,9 @@ class Turns:
         if self._task is not None:
             await asyncio.wait((self._task,), timeout=wait_s)
             self._task.cancel()
-        if (job := self.running) is None:
+        if self.running is None:
             return True
-        _refuse(job)
+        _refuse(self.running)
         return False
 
     async def _work(self) -> None:

@@ -159,6 +159,26 @@ def test_a_site_may_be_joined_before_it_is_known(hub: Hub) -> None:
     assert [site["site"] for site in hub.sites()] == ["bank"]
 
 
+def test_nothing_is_shown_on_the_way_to_the_present(ticks: Ticks) -> None:
+    caught_up = False
+    hub = Hub(FixedClock(), ticks, ready=lambda: caught_up)
+    viewer = hub.join("bank", "wall")
+    feed(hub, bank(), NOON - 60_000, 1)
+    hub.flush()
+    assert [event for event, _, _ in waiting(viewer)] == ["beat"]
+    assert hub.sites() == []
+    assert hub.board("bank") == {}
+    feed(hub, bank(), NOON, 2)
+    caught_up = True
+    hub.flush()
+    [(event, board, _)] = waiting(viewer)
+    assert (event, board["at"]) == ("board", NOON)
+    caught_up = False
+    feed(hub, bank(), NOON + 1000, 3)
+    hub.flush()
+    assert [event for event, _, _ in waiting(viewer)] == ["change"], "once ready, ready for good"
+
+
 def test_the_age_is_that_of_the_clock_or_of_the_silence(hub: Hub, ticks: Ticks) -> None:
     feed(hub, bank(), NOON)
     assert hub.board("bank")["age_ms"] == 400

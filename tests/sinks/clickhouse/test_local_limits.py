@@ -1,6 +1,7 @@
 """Slow queries: they end at their limit, hold up no insert for longer, and wait in a queue."""
 
 import http.client
+import sys
 import threading
 import time
 from base64 import b64encode
@@ -172,6 +173,7 @@ def test_a_body_beyond_the_limit_is_refused(tmp_path_factory: pytest.TempPathFac
         assert small.ask(b"1\n" * 400_000, query="INSERT INTO t FORMAT CSV").status == 200
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_the_engines_memory_is_bounded(store: ThreadedStore) -> None:
     peak = [0]
     stop = threading.Event()

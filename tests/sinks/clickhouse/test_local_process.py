@@ -111,9 +111,8 @@ def test_the_engine_is_replaced_when_it_is_killed(store: StoreProcess) -> None:
     assert insert(store, 1)
     first = engine_of(store)
     os.kill(first, signal.SIGKILL)
-    while is_alive(first):
-        time.sleep(0.01)
-    assert insert(store, 2)
+    if not insert(store, 2):  # it may have met the dying engine: then the sink tries again
+        assert insert(store, 2)
     assert counts(store) == {1: ROWS, 2: ROWS}
     assert engine_of(store) != first
 

@@ -68,7 +68,9 @@ export class Live {
     apply(data);
     this.heard = here;
     this.connected = true;
-    this.moment = { now: data.now, pace: data.pace, age: data.age_ms, here };
+    // A board that has just started has no figures yet; ours go on ageing.
+    const aged = data.age_ms ?? this.age();
+    this.moment = { now: data.now, pace: data.pace, age: aged, here };
     // The least delayed of the last messages tells the server's clock best.
     this.offsets.push(data.now - here * data.pace);
     if (this.offsets.length > 20) this.offsets.shift();
