@@ -5,7 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ENGINE := build/native/.built
 
-.PHONY: help demo test check fix bench lock native clean
+# Tests that start workers or the whole stack and kill their processes; `make test-all` has them.
+HEAVY := tests/agents_stream/test_worker.py tests/e2e/test_faults.py tests/e2e/test_garbage.py
+
+.PHONY: help demo test test-all check fix bench lock native clean
 help:           ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -17,6 +20,9 @@ test: $(READY) $(ENGINE)  ## lint, types, import rules and all tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m pytest $(HEAVY:%=--ignore=%)
+
+test-all: $(READY) $(ENGINE)  ## every test, those that kill processes included
 	$(BIN)/python -m pytest
 
 check: $(READY)  ## lint, types and import rules only
