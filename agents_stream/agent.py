@@ -239,6 +239,8 @@ class FrameAgent:
         partition.events += len(frame.events)
         self.live.changed(partition.number, frame.site)
         await self._send_results(partition, engine, frame, changes)
+        if partition.caught_up:
+            await self._publish_due([engine])
 
     def _begin_site(self, partition: Partition, frame: Frame) -> Engine:
         engine = self._restorer.restore(frame.site) if self._restorer else None
@@ -278,8 +280,6 @@ class FrameAgent:
     async def _after(self, partition: Partition) -> None:
         if not partition.caught_up and partition.behind == 0:
             self._caught_up(partition)
-        if partition.caught_up:
-            await self._publish_due(partition.sites.values())
         if self._checkpoint_due(partition):
             await self.checkpoint(partition)
 

@@ -249,8 +249,18 @@ class Worker:
             raise self._doubt
         for task in tasks:
             task.cancel()
-        await self._app.stop()
-        await self._page.stop()
+        await self._leave()
+
+    async def _leave(self) -> None:
+        """Leave the group, so that a successor need not wait for the session to end."""
+        try:
+            async with asyncio.timeout(STOP_PATIENCE_S):
+                await self._app.stop()
+                await self._page.stop()
+        except TimeoutError:
+            log.warning("Faust does not stop; everything is safe, the process ends without it")
+            logging.shutdown()
+            os._exit(0)
 
     async def _guarded(self, step: Coroutine[Any, Any, None]) -> None:
         try:
@@ -291,7 +301,8 @@ class Worker:
     async def _last_words(self) -> None:
         async with asyncio.timeout(STOP_PATIENCE_S):
             await self.agent.finish()
-            await self._app.topics.commit(set(self._app.consumer.assignment()))
+            if self._recovered:
+                await self._app.topics.commit(set(self._app.consumer.assignment()))
             if self._snapshots is not None:
                 await self._snapshots.write_all(self.agent.engines())
 

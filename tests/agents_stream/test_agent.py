@@ -386,6 +386,7 @@ async def test_nothing_is_published_until_the_frames_present_at_assignment_are_r
     assert _published(worker) == 0
     assert worker.agent.unready() == ["partition 0: 1 frames left to read"]
     await worker.read_on()
+    await worker.agent.publish_due()
     assert _published(worker) == 1
     assert worker.agent.unready() == []
 
@@ -403,6 +404,7 @@ async def test_a_busy_site_is_published_four_times_a_second() -> None:
     log.frames = [frame("s", n, ["a"], 1_000_000 + n) for n in range(200)]
     worker = await LogWorker(log, 1).open()
     worker.agent.partitions[0].end = 0
+    await worker.agent.publish_due()
     for n in range(200):
         worker.now = n / 100
         await worker.read_on(n + 1)
@@ -429,6 +431,7 @@ async def test_everything_is_published_after_ten_seconds_of_the_sites_time() -> 
     worker = await LogWorker(Log(), 1).open()
     for n, at in enumerate((1_000_000, 1_009_999, 1_010_000)):
         await worker.agent.on_frame(0, n, frame("s", n, [], at), lambda: None)
+        await worker.agent.publish_due()
         worker.now += 1
     engine = worker.agent.engines()[0]
     seen: list[bool] = []
