@@ -184,7 +184,8 @@ class Framer:
         frame = self._open
         if frame is None:
             now = max(received, self.state.now)
-            frame = self._open = _Open(offset, now, turn, now, size=FRAME_OVERHEAD)
+            size = FRAME_OVERHEAD + self.state.news_bytes()
+            frame = self._open = _Open(offset, now, turn, now, size=size)
         frame.now = max(frame.now, received)
         frame.last = self._offset = offset
         if journal >= 0:

@@ -155,7 +155,12 @@ class Partition:
             self._reject(record.offset, received, headers.journal, rejected, key, payload, turn)
 
     def _received(self, headers: RawHeaders, timestamp: int) -> int:
-        """When the record was received: by the door, else by the broker, else now."""
+        """When the record was received: by the door, else by the broker, else now.
+
+        Our own journal is believed: after a restart the clock may be behind what it once stamped.
+        """
+        if headers.journal >= 0 and headers.received > 0:
+            return headers.received
         now = self._around.clock.now_ms()
         for moment in (headers.received, timestamp):
             if 0 < moment <= now + MAX_AHEAD_OF_CLOCK_MS:

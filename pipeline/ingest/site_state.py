@@ -48,6 +48,10 @@ class SiteState:
         """Take newer settings. A tick carries them: in a backlog they would date from the past."""
         self.coming = settings if settings != self.settings else None
 
+    def news_bytes(self) -> int:
+        """What announcing the settings adds to the next frame of a site not yet announced."""
+        return 0 if self.announced else len(orjson.dumps(self.settings.dump()))
+
     def announce(self) -> dict[str, Any]:
         """The settings for a frame, from which on they are in force."""
         self.settings, self.coming = self.coming or self.settings, None

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -46,7 +46,8 @@ class Broker:
         assert spec is not None
         assert spec.origin is not None
         url = f"tcp://{self.address}"
-        command = [Path(spec.origin).parent / "bin" / "tansu", "broker", "--listener-url", url]
+        command = [str(Path(spec.origin).parent / "bin" / "tansu"), "broker"]
+        command += ["--listener-url", url]
         command += ["--advertised-listener-url", url, "--storage-engine", "memory://tansu/"]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
@@ -139,7 +140,7 @@ class Reader:
         self._tps = [TopicPartition(topic, number) for number in range(partitions)]
         self.records: list[Any] = []
 
-    async def __aenter__(self) -> Reader:
+    async def __aenter__(self) -> Self:
         await self._consumer.start()
         self._consumer.assign(self._tps)
         return self

@@ -7,10 +7,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from pipeline.ingest.door import Door
 from pipeline.ingest.worker import Ingest
@@ -42,10 +42,10 @@ async def running_door(config: Config) -> AsyncIterator[Door]:
 
 @asynccontextmanager
 async def _running(
-    run: Callable[[asyncio.Event], object],
-) -> AsyncIterator[asyncio.Future[object]]:
+    run: Callable[[asyncio.Event], Coroutine[Any, Any, None]],
+) -> AsyncIterator[asyncio.Task[None]]:
     stop = asyncio.Event()
-    task: asyncio.Future[object] = asyncio.ensure_future(run(stop))  # type: ignore[arg-type]
+    task = asyncio.create_task(run(stop))
     try:
         yield task
     finally:
@@ -83,6 +83,10 @@ class Process:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", code], env=self._env, stdout=output, stderr=output
             )
+
+    def said(self, words: str) -> int:
+        """How often it has logged something."""
+        return self.log.read_text().count(words)
 
     def kill(self) -> None:
         """kill -9."""

@@ -96,7 +96,7 @@ async def test_each_kind_of_garbage_is_dead_lettered_once_and_nothing_stops(
         (NORTH, b"[1, 2]", "unreadable", "payload", "north", True),
         (NORTH, orjson.dumps(queued(1, ts="soon")), "unreadable", "ts", "north", True),
         (NORTH, orjson.dumps(queued(1, type="contact.?")), "unreadable", "type", "north", True),
-        (NORTH, orjson.dumps(queued(1, site=7)), "unreadable", "site", "north", True),
+        (NORTH, orjson.dumps({**queued(1), "site": 7}), "unreadable", "site", "north", True),
         (NORTH, b'{"type":"clock","ts":1}', "unreadable", "site", "north", True),
         (NORTH, orjson.dumps(queued(1, ts=now + 90_000)), "future", "ts", "north", True),
         (NORTH, noise, "unreadable", "payload", "north", True),
