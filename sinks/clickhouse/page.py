@@ -27,7 +27,7 @@ async def serve(metrics: SinkMetrics, unready: Callable[[], str], port: int) -> 
 
     app = web.Application()
     app.add_routes([web.get("/readyz", readyz), web.get("/metrics", show)])
-    runner = web.AppRunner(app, access_log=None, handle_signals=False)
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2.0)
     await runner.setup()
-    await web.TCPSite(runner, "0.0.0.0", port, shutdown_timeout=2.0).start()
+    await web.TCPSite(runner, "0.0.0.0", port).start()
     return runner

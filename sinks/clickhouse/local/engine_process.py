@@ -14,6 +14,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from sinks.clickhouse.local.command import FRAME, Answer, Command
 from sinks.clickhouse.local.engine import Engine
@@ -35,7 +36,8 @@ def main(arguments: list[str]) -> None:
         threading.Thread(target=_obey, args=(engine, wishes), daemon=True).start()
         version = engine.version.encode()
         commands.sendall(Answer(body=version).pack() + version)
-        _serve(engine, commands)
+        with suppress(BrokenPipeError, ConnectionResetError):  # the server does not wait any more
+            _serve(engine, commands)
         engine.close()
 
 
@@ -52,7 +54,8 @@ def _serve(engine: Engine, commands: socket.socket) -> None:
             else:
                 answer = engine.run(command)
             commands.sendall(answer.pack())
-            commands.sendall(answer.body)
+            if answer.body:  # to send nothing to a server that is gone would still be an error
+                commands.sendall(answer.body)
 
 
 def _pieces(read: Callable[[int], bytes], body_bytes: int) -> Iterator[bytes]:

@@ -15,7 +15,8 @@ class Limits:
     time out, and expect inserts to lag by as much. `analyst_queue` queries wait, the next is told
     to come back. `body_bytes` bounds an insert after decompression: a batch below it is one block,
     so it lands whole or not at all. `server_memory_bytes` bounds the engine as a whole; below
-    about 400 MiB merges begin to fail.
+    about 400 MiB merges begin to fail. `kill_grace_s` after its limit a query that hears nothing is
+    killed with the engine; a shorter one kills honest queries on a busy machine.
     """
 
     analyst_s: float = 10.0
@@ -30,5 +31,5 @@ class Limits:
     writer_result_bytes: int = 256 * MIB
     body_bytes: int = 256 * MIB
     server_memory_bytes: int = 768 * MIB
-    kill_grace_s: float = 0.5
+    kill_grace_s: float = 1.5
     stop_s: float = 4.0

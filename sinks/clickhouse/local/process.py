@@ -34,7 +34,7 @@ class EngineProcess:
     """One engine process over a store's directory, replaced when it dies."""
 
     def __init__(
-        self, directory: Path, database: str, lock: int, kill_grace_s: float = 0.5
+        self, directory: Path, database: str, lock: int, kill_grace_s: float = 1.5
     ) -> None:
         self.version = ""
         self.restarts = 0

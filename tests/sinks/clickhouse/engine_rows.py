@@ -68,11 +68,13 @@ _LEVELS = ("service_level", "abandonment", "asa_ms", "aht_ms")
 _NOW = ("waiting", "longest_wait_ms", "in_service", "waiting_past_threshold")
 
 
-def board_by_sql(db: Database, site: str, at: int | None = None) -> dict[str, Any]:
+def board_by_sql(
+    db: Database, site: str, at: int | None = None, windows: Sequence[str] = WINDOWS
+) -> dict[Any, Any]:
     """What the views say of the board at a time of the site; rows of zeros left out."""
     moment = "NULL" if at is None else f"fromUnixTimestamp64Milli(toInt64({at}), 'UTC')"
-    found: dict[str, Any] = {}
-    for window in WINDOWS:
+    found: dict[Any, Any] = {}
+    for window in windows:
         where = f"(site = '{site}', window = '{window}', at = {moment})"
         for row in db.rows(f"SELECT * FROM kpi_window{where}"):
             found["queue", row["queue"], row["channel"], window] = _kept(row, (*COUNTERS, *_LEVELS))
@@ -90,9 +92,9 @@ def board_by_sql(db: Database, site: str, at: int | None = None) -> dict[str, An
     return {key: value for key, value in found.items() if value}
 
 
-def board_of(view: dict[str, Any]) -> dict[str, Any]:
+def board_of(view: dict[str, Any], windows: Sequence[str] = WINDOWS) -> dict[Any, Any]:
     """The engine's board in the same shape."""
-    found: dict[str, Any] = {}
+    found: dict[Any, Any] = {}
     for queue, channels in view["queues"].items():
         for channel, entry in channels.items():
             found["now", queue, channel] = _kept(entry["now"], _NOW)
@@ -107,7 +109,8 @@ def board_of(view: dict[str, Any]) -> dict[str, Any]:
         found["all queues", window] = _kept(kpis, (*COUNTERS, *_LEVELS))
     for window, times in view["all"]["windows"].items():
         found["all teams", window] = _kept(times, (*TEAM_TIMES, "occupancy"))
-    return {key: value for key, value in found.items() if value}
+    kept = {key: value for key, value in found.items() if value}
+    return {k: v for k, v in kept.items() if k[0] in ("now", "agents") or k[-1] in windows}
 
 
 def totals_by_sql(db: Database) -> dict[Any, Any]:

@@ -136,6 +136,7 @@ class StoreProcess(Address):
 
     def __init__(self, data_dir: Path, port: int) -> None:
         super().__init__(port)
+        self.data_dir = data_dir
         environment = {
             **os.environ,
             "CALLBOARD_DATA_DIR": str(data_dir),

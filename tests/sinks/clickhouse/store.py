@@ -149,16 +149,22 @@ def connect(server: Server, database: str) -> Client:
 
 @contextmanager
 def database(server: Server, name: str | None = None) -> Iterator[Database]:
-    """A fresh database with all migrations applied, dropped at the end."""
+    """A database with all migrations applied, dropped at the end.
+
+    That of the store itself, which the analyst may read, is only emptied: it cannot be missing.
+    """
     chosen = name or f"test_{next(_numbers)}"
     admin = connect(server, "default")
     migrate(admin, chosen)
-    client = connect(server, chosen)
+    made = Database(server, chosen, connect(server, chosen))
     try:
-        yield Database(server, chosen, client)
+        yield made
     finally:
-        client.close()
-        admin.command(f"DROP DATABASE IF EXISTS {chosen}")
+        if chosen == DATABASE:
+            made.empty()
+        else:
+            admin.command(f"DROP DATABASE IF EXISTS {chosen}")
+        made.client.close()
         admin.close()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from pipeline.simulate.options import HOUR, Options, Scenario
 from pipeline.simulate.stream import Simulation
 from pipeline.sources import bank1999
 from schemas.events import read_event
+from schemas.kpis import WINDOWS
 from schemas.settings import load_site_file, parse_site
 from tests.engine.strategies import Fed, fed
 from tests.sinks.clickhouse.engine_rows import (
@@ -57,13 +58,15 @@ def centre(clickhouse: Server, simulated: list[dict[str, Any]]) -> Iterator[Data
         yield db
 
 
-def replayed(events: list[dict[str, Any]], at: int) -> dict[str, Any]:
+def replayed(
+    events: list[dict[str, Any]], at: int, windows: Sequence[str] = WINDOWS
+) -> dict[Any, Any]:
     """The board when exactly the events up to a moment are known."""
     engine = EngineRows(parse_site(SETTINGS, "test"))
     for frame in in_frames([event for event in events if event["ts"] <= at], 100):
         engine.apply(frame)
     engine.site.advance(at)
-    return board_of(engine.site.view())
+    return board_of(engine.site.view(), windows)
 
 
 def test_every_figure_at_the_newest_time_is_the_engines(
@@ -80,7 +83,8 @@ def test_every_figure_at_an_earlier_time_is_what_the_board_showed_then(
 ) -> None:
     first, last = simulated[0]["ts"], simulated[-1]["ts"]
     at = int(first + (last - first) * part)
-    assert board_by_sql(centre, "sim", at) == replayed(simulated, at)
+    some = ("15m", "today", "total")
+    assert board_by_sql(centre, "sim", at, some) == replayed(simulated, at, some)
 
 
 def test_on_the_edge_of_a_pane_a_moment_counts_in_total_and_not_yet_in_the_windows(
@@ -88,7 +92,8 @@ def test_on_the_edge_of_a_pane_a_moment_counts_in_total_and_not_yet_in_the_windo
 ) -> None:
     middle = simulated[len(simulated) // 2]["ts"]
     at = middle - middle % 10_000
-    assert board_by_sql(centre, "sim", at) == replayed(simulated, at)
+    some = ("15m", "today", "total")
+    assert board_by_sql(centre, "sim", at, some) == replayed(simulated, at, some)
 
 
 def test_engine_and_records_agree_in_every_pane(centre: Database) -> None:
@@ -119,13 +124,15 @@ def test_a_day_of_the_bank_has_its_published_totals_in_sql(
     assert day["abandons_negative"] == pytest.approx(0.584510, abs=1e-6)
     assert day["ignore_abandons"] == pytest.approx(0.602712, abs=1e-6)
     assert day["abandons_positive"] == pytest.approx(0.614710, abs=1e-6)
-    assert board_by_sql(db, "bank") == board_of(view)
+    some = ("60m", "today")
+    assert board_by_sql(db, "bank", windows=some) == board_of(view, some)
     assert db.rows("SELECT * FROM reconciliation") == []
 
 
+@pytest.mark.timeout(300)
 @given(st.lists(fed(), min_size=8, max_size=8))
 @settings(
-    max_examples=8,
+    max_examples=5,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),

@@ -15,7 +15,7 @@ ENCODINGS = ["lz4", "zstd", "gzip", "deflate"]
 
 def unpack(data: bytes, encoding: str, step: int) -> list[bytes]:
     unpacker = Unpacker(encoding)
-    pieces = []
+    pieces: list[bytes] = []
     for start in range(0, len(data), step):
         pieces.extend(unpacker.unpack(data[start : start + step]))
     unpacker.finish()

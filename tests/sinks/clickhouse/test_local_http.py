@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlencode
 
 import lz4.frame  # type: ignore[import-untyped]
@@ -170,7 +171,8 @@ def test_data_follow_the_insert_in_the_body(store: ThreadedStore, table: str) ->
 def test_the_insert_may_stand_in_the_url(
     store: ThreadedStore, table: str, query: str, body: bytes
 ) -> None:
-    reply = store.ask(body, **({"query": query} if query else {}))
+    in_url: dict[str, Any] = {"query": query} if query else {}
+    reply = store.ask(body, **in_url)
     assert reply.status == 200, reply.text
     assert rows(store) == '1,"x"'
 
@@ -222,7 +224,7 @@ def test_an_insert_with_the_same_token_counts_once(store: ThreadedStore, table: 
 
 
 def test_an_insert_is_never_asynchronous(store: ThreadedStore, table: str) -> None:
-    asked = {"async_insert": 1, "wait_for_async_insert": 0}
+    asked: dict[str, Any] = {"async_insert": 1, "wait_for_async_insert": 0}
     assert store.ask(b"1,x\n", query="INSERT INTO t FORMAT CSV", **asked).status == 200
     assert rows(store) == '1,"x"'
 
@@ -265,7 +267,8 @@ def test_errors_have_clickhouses_code_and_status(
 
 def test_an_unknown_setting_is_an_error(store: ThreadedStore) -> None:
     assert store.ask("SELECT 1", no_such_setting=1).code == 115
-    assert store.ask("SELECT 1", **{"max_threads` = 1, `final": 1}).code == 115
+    odd: dict[str, Any] = {"max_threads` = 1, `final": 1}
+    assert store.ask("SELECT 1", **odd).code == 115
 
 
 def test_a_query_that_fails_in_its_output_leaves_nothing_to_the_next(store: ThreadedStore) -> None:
@@ -279,13 +282,13 @@ def test_a_query_that_fails_in_its_output_leaves_nothing_to_the_next(store: Thre
     [{"compress": 1}, {"decompress": 1}, {"session_id": "s", "session_check": 1}],
 )
 def test_what_cannot_be_done_is_refused_not_ignored(
-    store: ThreadedStore, params: dict[str, object]
+    store: ThreadedStore, params: dict[str, Any]
 ) -> None:
     assert store.ask("SELECT 1", **params).status == 501
 
 
 def test_native_blocks_of_newer_revisions_are_refused_not_garbled(store: ThreadedStore) -> None:
-    newer = {"client_protocol_version": 54460}
+    newer: dict[str, Any] = {"client_protocol_version": 54460}
     assert store.ask("SELECT 1 FORMAT Native", **newer).status == 501
     assert store.ask("SELECT 1 FORMAT JSON", **newer).status == 200
 
