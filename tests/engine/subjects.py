@@ -147,8 +147,9 @@ def by_moment(events: Iterable[Event]) -> Iterable[Frame]:
     """Replay's order: a frame for each moment, so that nothing can be late."""
     first = 0
     for ts, same in groupby(sorted(events, key=lambda e: int(e["ts"])), lambda e: int(e["ts"])):
-        yield frame(list(same), now=ts, first=first)
-        first += 1000
+        together = list(same)
+        yield frame(together, now=ts, first=first)
+        first += len(together)
 
 
 def frame(

@@ -346,3 +346,17 @@ def test_the_lateness_in_force_is_the_newest(subject: Subject) -> None:
     ]
     assert subject.live(frames)[1] == [0]
     assert subject.live([frames[0], frames[2]])[1] == []
+
+
+def test_a_forgotten_contact_stays_forgotten_when_the_lateness_rises(subject: Subject) -> None:
+    """Forgotten at 20 s under 10 s of lateness, so what comes under an hour is a new story."""
+    frames = [
+        frame([queued(0), abandoned(1_000)], 1_000),
+        tick(20_000),
+        tick(20_001, settings=site(lateness_ms=60 * MINUTE)),
+        frame([queued(0)], 20_001, 10),
+    ]
+    seen, late = subject.live(frames, HASTY)
+    assert late == []
+    assert seen.counted()["offered"] == 2
+    assert seen.now()["waiting"] == 1

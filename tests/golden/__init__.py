@@ -1,0 +1,1 @@
+"""Figures published or counted elsewhere, which the engine must reproduce to the call."""
