@@ -109,17 +109,21 @@ class Partition:
 
     def flush(self, turn: float) -> None:
         """Send every open frame."""
-        for framer in self._framers.values():
-            if framer.first_open is not None:
-                self._close(framer, turn)
+        for site in self._framers:
+            self.flush_site(site, turn)
+
+    def flush_site(self, site: str, turn: float) -> None:
+        """Send the open frame of a site, if there is one."""
+        framer = self._framers.get(site)
+        if framer is not None and framer.first_open is not None:
+            self._close(framer, turn)
 
     def tick(self, site: str, now: int, turn: float) -> None:
         """Move a site's time to `now`, also before its first event."""
         framer = self._framers.get(site)
         if framer is None:
             framer = self._framers[site] = self._framer(site)
-        if framer.first_open is not None:
-            self._close(framer, turn)
+        self.flush_site(site, turn)
         frame = framer.tick(now)
         if frame is not None:
             self._around.metrics.ticks.inc()

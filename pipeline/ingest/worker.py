@@ -239,7 +239,10 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
             strays = {other.number: other.strays for other in self.partitions.values()}
             detours = partitions_by_stray(strays)
             for site in self.partitions[number].residents:
-                now = self._ticker.moment(number, detours.get(site, ()))
+                others = detours.get(site, ())
+                now = self._ticker.moment(number, others)
+                for other in others:  # what is read but not yet sent must not come after the tick
+                    self.partitions[other].flush_site(site, turn)
                 self.partitions[number].tick(site, now, turn)
                 self._metrics.last_tick.set(now / 1000)
 
