@@ -99,7 +99,8 @@ class FrameAgent:
         self._turn = asyncio.Lock()
         self._stopped = False
         self._revoked = 0
-        self._last_frame = self._last_turn = monotonic()
+        self._last_frame: float | None = None
+        self._last_turn = monotonic()
         self.live = LivePublisher(outbox, monotonic)
         self.partitions: dict[int, Partition] = {}
 
@@ -146,15 +147,14 @@ class FrameAgent:
         """The partition is open: its state is recovered and its frames may come."""
         return number in self.partitions
 
-    def resume_at(self, number: int, committed: int | None, end: int) -> int | None:
-        """Where reading goes on, None for the committed offset; `end` is where the topic ends.
+    def resume_at(self, number: int, committed: int | None) -> int | None:
+        """Where reading goes on, None for the committed offset.
 
         Raises `WorkerError` if the state is of a later epoch than this process.
         """
         partition = self.partitions.get(number)
         if partition is None:
             return None
-        partition.end = end
         if partition.offset == NEVER:
             return self._without_checkpoint(number, committed)
         if partition.epoch > self._config.epoch:
@@ -177,6 +177,16 @@ class FrameAgent:
         )
         self._figures.states_lost += 1
         return 0
+
+    def note_ends(self, ends: Mapping[int, int]) -> None:
+        """Tell where partitions end; what counts is the first word since the assignment.
+
+        It must come from the answer to a fetch: Tansu's answer to the question counts batches.
+        """
+        for number, end in ends.items():
+            partition = self.partitions.get(number)
+            if partition is not None and partition.end is None:
+                partition.end = end
 
     # --- frames -------------------------------------------------------------------------------
 
@@ -410,13 +420,22 @@ class FrameAgent:
 
         A worker whose partitions never had a site has nothing to wait for.
         """
-        behind = {p.number: p.behind for p in self.partitions.values() if p.behind}
-        reasons = [f"partition {n}: {left} frames left to read" for n, left in behind.items()]
-        known = any(p.sites or p.end for p in self.partitions.values())
-        age = self._monotonic() - self._last_frame
-        if known and age >= FRESH_S:
-            reasons.append(f"no frame for {age:.0f} s")
+        reasons = []
+        for partition in self.partitions.values():
+            left = partition.behind
+            if left is None:
+                reasons.append(f"partition {partition.number}: nothing fetched yet")
+            elif left:
+                reasons.append(f"partition {partition.number}: {left} frames left to read")
+        if any(p.sites or p.end for p in self.partitions.values()):
+            reasons += self._silence()
         return reasons
+
+    def _silence(self) -> list[str]:
+        if self._last_frame is None:
+            return ["no frame yet"]
+        age = self._monotonic() - self._last_frame
+        return [f"no frame for {age:.0f} s"] if age >= FRESH_S else []
 
 
 def _came_before(partition: Partition, offset: int) -> None:

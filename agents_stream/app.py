@@ -276,6 +276,7 @@ class Worker:
     async def _publish(self) -> None:
         while True:
             self._turned_at = time.monotonic()
+            self.agent.note_ends(self._ends())
             await self.agent.publish_due()
             await asyncio.sleep(PUBLISH_TURN_S)
 

@@ -32,8 +32,8 @@ FETCH_MAX_WAIT_MS = 100
 class Positions(Protocol):
     """Says where reading goes on."""
 
-    def resume_at(self, number: int, committed: int | None, end: int) -> int | None:
-        """First offset to read of a partition that ends at `end`; None for the committed one."""
+    def resume_at(self, number: int, committed: int | None) -> int | None:
+        """First offset to read of a partition; None for the committed one."""
 
     def holds(self, number: int) -> bool:
         """The state of the partition is recovered, so its frames may come."""
@@ -75,11 +75,10 @@ class Consumer(driver.Consumer):
         frames = {tp for tp in self.assignment() if tp.topic == self.topic}
         if not frames:
             return
-        ends = await self.highwaters(*frames)
         moved: dict[TP, int] = {}
         for tp in frames:
             committed = self._committed_offset[tp]
-            offset = self.positions.resume_at(tp.partition, committed, ends[tp] or 0)
+            offset = self.positions.resume_at(tp.partition, committed)
             if offset is not None:
                 moved[tp] = offset
         if moved:

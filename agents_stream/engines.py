@@ -66,17 +66,17 @@ class Partition:
     """A partition of the frames topic while this worker owns it.
 
     `epoch` and `offset` are those of the last frame taken, `end` how far the topic went when the
-    partition was assigned. `unwritten` are sites of which this generation has no record yet.
-    `began` is where reading began, if the state said so. `checkpointed` is the version of this
-    owner's last marker. `dropped` is set when the partition is revoked: whoever still holds it must
-    let it be.
+    partition was assigned, None until the broker has told. `unwritten` are sites of which this
+    generation has no record yet. `began` is where reading began, if the state said so.
+    `checkpointed` is the version of this owner's last marker. `dropped` is set when the partition
+    is revoked: whoever still holds it must let it be.
     """
 
     number: int
     ledger: Ledger
     epoch: int = 0
     offset: int = NEVER
-    end: int = 0
+    end: int | None = None
     began: int | None = None
     sites: dict[str, Engine] = field(default_factory=dict)
     unwritten: set[str] = field(default_factory=set)
@@ -94,6 +94,6 @@ class Partition:
         return version_of(self.epoch, self.offset)
 
     @property
-    def behind(self) -> int:
-        """Frames that were there at assignment and have not been taken yet."""
-        return max(0, self.end - self.offset - 1)
+    def behind(self) -> int | None:
+        """Frames that were there at assignment and have not been taken yet, None if unknown."""
+        return None if self.end is None else max(0, self.end - self.offset - 1)

@@ -228,14 +228,14 @@ class LivePublisher:
                 pace.full_at = engine.at
                 pace.records = {}
             pace.published_at, pace.changed = self._monotonic(), False
-            stamp = (engine.epoch, engine.offset)
-            for kind, part, data in parts:
-                record = live_record(engine.site, stamp, engine.at, kind, part, data)
-                await self._send(pace, record)
+            stamp, at = (engine.epoch, engine.offset), engine.at
+            # All at once: while a record waits for the producer, the engine may take a frame.
+            records = [live_record(engine.site, stamp, at, *part) for part in parts]
+            for record, value in [(record, encode_live(record)) for record in records]:
+                await self._send(pace, record, value)
 
-    async def _send(self, pace: _Pace, record: LiveRecord) -> None:
+    async def _send(self, pace: _Pace, record: LiveRecord, value: bytes) -> None:
         kind, part = record["kind"], record["part"]
-        value = encode_live(record)
         if kind in _METRIC_KINDS:
             pace.records[kind, part] = value
         await self._outbox.send(LIVE, record_key(record["site"], kind, part), value, pace.partition)

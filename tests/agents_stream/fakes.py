@@ -262,7 +262,8 @@ class LogWorker:
     async def open(self) -> LogWorker:
         """Recover, as after an assignment."""
         await self.agent.open(0, self._member)
-        at = self.agent.resume_at(0, self.log.committed or None, len(self.log.frames))
+        at = self.agent.resume_at(0, self.log.committed or None)
+        self.agent.note_ends({0: len(self.log.frames)})
         self.next = self.log.committed if at is None else at
         return self
 

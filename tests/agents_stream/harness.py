@@ -219,21 +219,28 @@ def _comparable(view: dict[str, Any]) -> dict[str, Any]:
 
 
 async def read_all(config: Config, topic: str) -> list[tuple[Any, bytes]]:
-    """Key and value of everything a topic holds, partition by partition."""
+    """Key and value of everything a topic holds, partition by partition.
+
+    All partitions are assigned at once: aiokafka can hang in a stop that follows an assignment too
+    closely, for it takes the end of its fetcher for that of a fetch of the assignment before.
+    """
     consumer = AIOKafkaConsumer(bootstrap_servers=config.bootstrap, fetch_max_wait_ms=50)
     await consumer.start()
     places = [TopicPartition(topic, n) for n in range(config.partitions)]
     consumer.assign(places)
-    ends = await consumer.end_offsets(places)
-    found: list[tuple[Any, bytes]] = []
     for place in places:
-        consumer.assign([place])
         consumer.seek(place, 0)
-        while await consumer.position(place) < ends[place]:
-            batch = await consumer.getmany(place, timeout_ms=500)
-            found += [(record.key, record.value) for record in batch.get(place, [])]
+    ends = await consumer.end_offsets(places)
+    found: dict[TopicPartition, list[tuple[Any, bytes]]] = {place: [] for place in places}
+    fetched = True
+    # Tansu tells too small an end, so the last fetch must also have brought nothing.
+    while fetched or [place for place in places if await consumer.position(place) < ends[place]]:
+        fetched = False
+        for place, records in (await consumer.getmany(*places, timeout_ms=200)).items():
+            found[place] += [(record.key, record.value) for record in records]
+            fetched = True
     await consumer.stop()
-    return found
+    return [record for place in places for record in found[place]]
 
 
 async def boards(config: Config) -> dict[str, dict[str, Any]]:

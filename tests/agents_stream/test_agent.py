@@ -303,13 +303,13 @@ async def _checkpointed(frames: int = 5) -> Log:
 async def test_reading_goes_on_where_the_state_ends_whatever_is_committed() -> None:
     log = await _checkpointed()
     for committed in (None, 2, 5, 9):
-        assert (await LogWorker(log, 2).open()).agent.resume_at(0, committed, 20) == 5
+        assert (await LogWorker(log, 2).open()).agent.resume_at(0, committed) == 5
 
 
 async def test_without_a_checkpoint_but_with_a_commit_everything_is_read_again() -> None:
     worker = await LogWorker(Log(), 1).open()
-    assert worker.agent.resume_at(0, None, 20) is None
-    assert worker.agent.resume_at(0, 7, 20) == 0
+    assert worker.agent.resume_at(0, None) is None
+    assert worker.agent.resume_at(0, 7) == 0
     assert worker.figures.states_lost == 1
 
 
@@ -389,6 +389,21 @@ async def test_nothing_is_published_until_the_frames_present_at_assignment_are_r
     await worker.agent.publish_due()
     assert _published(worker) == 1
     assert worker.agent.unready() == []
+
+
+async def test_nothing_is_published_before_it_is_known_how_many_frames_were_present() -> None:
+    """State is recovered before the first fetch has told where the topic ends."""
+    log = await _checkpointed()
+    worker = LogWorker(log, 2)
+    await worker.agent.open(0, 2)
+    await worker.agent.publish_due()
+    assert _published(worker) == 0
+    assert "partition 0: nothing fetched yet" in worker.agent.unready()
+    worker.agent.note_ends({0: 7})
+    worker.agent.note_ends({0: 5})
+    await worker.agent.publish_due()
+    assert _published(worker) == 0
+    assert worker.agent.unready() == ["partition 0: 2 frames left to read", "no frame yet"]
 
 
 async def test_rows_are_sent_for_every_frame_also_before_that() -> None:

@@ -127,3 +127,31 @@ async def test_a_revoked_partition_leaves_the_metrics() -> None:
     assert live.published() == []
     await live.publish(_site())
     assert len(broker.sent) == 1
+
+
+class _TwoParts(CountingSite):
+    """A site of two parts that share what they show."""
+
+    def live_parts(self, full: bool) -> list[tuple[str, str, dict[str, Any]]]:
+        parts = super().live_parts(full)
+        return [(kind, part, data) for kind, _, data in parts for part in ("0", "1")]
+
+
+async def test_all_parts_are_of_one_moment_though_frames_come_while_they_are_sent() -> None:
+    site = _TwoParts(SiteSettings(site="s"))
+    site.apply(decode_frame(frame("s", 3, ["a"], 1_000_000, 2)), 3)
+    broker = _Broker()
+
+    async def slow(topic: str, key: bytes, value: bytes, partition: int | None) -> Any:
+        offset = site.offset + 1
+        site.apply(decode_frame(frame("s", offset, ["b"], 1_000_000 + offset, 2)), offset)
+        return await broker.send(topic, key, value, partition)
+
+    live = LivePublisher(Outbox(slow, WorkerFigures()), lambda: 0.0)
+    live.changed(7, "s")
+    await live.publish(site)
+    records = [decode_live(value) for _, _, value, _ in broker.sent]
+    assert [(r["part"], r["offset"], r["at"]) for r in records] == [
+        ("0", 3, 1_000_000),
+        ("1", 3, 1_000_000),
+    ]
