@@ -262,10 +262,10 @@ class FrameAgent:
     async def _send_results(
         self, partition: Partition, engine: Engine, frame: Frame, changes: Changes
     ) -> None:
-        if changes.rows:
-            key = frame.site.encode()
-            for record in row_records(engine, changes.rows):
-                await self._outbox.send(ROWS, key, record, partition.number)
+        key = frame.site.encode()
+        # Also without a row: the store must learn how far the site's time has gone.
+        for record in row_records(engine, changes.rows):
+            await self._outbox.send(ROWS, key, record, partition.number)
         for raw_offset, event in changes.late:
             letter = late_letter(engine, frame, raw_offset, event)
             await send_letter(self._outbox, self._figures, letter)

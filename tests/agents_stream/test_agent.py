@@ -414,6 +414,16 @@ async def test_rows_are_sent_for_every_frame_also_before_that() -> None:
     assert worker.figures.records[ROWS] == 3
 
 
+async def test_a_frame_in_which_nothing_happens_tells_the_store_how_far_time_has_gone() -> None:
+    log = Log()
+    log.frames = [frame("s", 0, ["a"], 1_000_000), frame("s", 1, [], 1_007_000)]
+    worker = await LogWorker(log, 1).open()
+    await worker.read_on()
+    await worker.agent.finish()
+    [_, (key, tick)] = log.topic(ROWS)
+    assert (key, tick["tables"], tick["at"], tick["offset"]) == (b"s", {}, 1_007_000, 1)
+
+
 async def test_a_busy_site_is_published_four_times_a_second() -> None:
     log = Log()
     log.frames = [frame("s", n, ["a"], 1_000_000 + n) for n in range(200)]
