@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable
@@ -58,6 +59,7 @@ class BoardSite:
         self._hub = hub
         self._ready = ready
         self._access = access
+        self._version = _version()
 
     def routes(self) -> list[web.AbstractRouteDef]:
         """All routes."""
@@ -77,7 +79,9 @@ class BoardSite:
 
     async def sites(self, request: web.Request) -> web.Response:
         """The sites this request may see."""
-        return _json([s for s in self._hub.sites() if self._access(request, s["site"])])
+        response = _json([s for s in self._hub.sites() if self._access(request, s["site"])])
+        response.headers["X-Board-Version"] = self._version
+        return response
 
     async def board(self, request: web.Request) -> web.Response:
         """The whole board of one site; without `site` that of the only one."""
@@ -142,6 +146,14 @@ async def _harden(_request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(SECURITY_HEADERS)
     # Pages are small and local; a board that has been updated must not run yesterday's script.
     response.headers.setdefault("Cache-Control", "no-cache")
+
+
+def _version() -> str:
+    """A digest of the page's files: a viewer whose page came from others loads it anew."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in STATIC.rglob("*") if p.is_file()):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def create_app(hub: Hub, ready: Callable[[], bool], access: Access = everyone) -> web.Application:

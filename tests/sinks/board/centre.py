@@ -347,3 +347,50 @@ def large() -> Centre:
         for k in range(200)
     ]
     return Centre("metro", "Metropolitan Services", queues, agents, teams, seed=5)
+
+
+def crowd() -> Centre:
+    """Sixty queues and two thousand agents in nine teams: what one node is made for."""
+    rng = random.Random(23)
+    queues = [
+        Queue(f"skill-{k:02}", f"Skill group {k:02}", ("voice", "chat")[k % 2], rng.uniform(2, 24),
+              rng.uniform(0.7, 0.99), rng.uniform(0.0, 0.08), waiting := rng.choice([0, 0, 1, 4, 9]),
+              rng.randrange(2_000, 150_000) if waiting else None)
+        for k in range(60)
+    ]  # fmt: skip
+    teams = {f"t{k}": f"Team {k + 1}" for k in range(9)}
+    agents = [
+        Agent(
+            f"{40_000 + k}", f"t{k % 9}", rng.choice(BANK_STATES), rng.randrange(1_000, 5_000_000)
+        )
+        for k in range(2000)
+    ]
+    return Centre("crowd", "National Service Line", queues, agents, teams, seed=29)
+
+
+LONG = "Beschwerdemanagement und Kulanzanfragen Donaudampfschifffahrtsgesellschaft"
+
+
+def extreme() -> Centre:
+    """Names that do not end, numbers that do not fit: whoever configures such a site sees it all."""
+    every = {"service_level": 0.999, "abandonment": 0.005, "longest_wait_ms": 5_400_000,
+             "asa_ms": 90_000, "aht_ms": 240_000}  # fmt: skip
+    queues = [
+        Queue("a" * 60, LONG, "voice", 5_200, 0.61, 0.21, 12_345, 97_440_000, 5_900_000,
+              targets=every, threshold_ms=5_400_000),
+        Queue("b" * 60, LONG + " Nord", "callback", 910, 0.9991, 0.001, 3_456, 61_000, targets=every),
+        Queue("vip", "VIP", "chat", 88, 0.97, 0.03, 7, 4_100_000, targets=every),
+        Queue("x" * 200, "", "email", 3, 0.5, 0.4, 999, 350_000_000, targets=every,
+              formula="sl_event_positive"),
+    ]  # fmt: skip
+    teams = {"one": "Kundenbetreuung Süddeutschland und Österreich, Spätschicht", "y" * 80: ""}
+    rng = random.Random(31)
+    names = ["agent." + "z" * 90, "Maximiliane Freifrau von und zu Wolfenstein-Hohenlohe", "Bo"]
+    agents = [
+        Agent(names[k % 3] + str(k), "one" if k % 2 else "y" * 80, rng.choice(BANK_STATES),
+              rng.randrange(1_000, 400_000_000),
+              "Besprechung mit der Abteilungsleitung, danach Mittagspause" if k % 4 == 0 else "")
+        for k in range(30)
+    ]  # fmt: skip
+    name = "Allgemeine Versicherungs- und Beteiligungsgesellschaft der Vereinigten Landesverbände"
+    return Centre("extreme", name, queues, agents, teams, seed=37)

@@ -7,8 +7,10 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from selenium import webdriver
@@ -20,7 +22,7 @@ from schemas.clock import Clock
 from schemas.config import Config
 from sinks.board.server import serving
 from tests.sinks.board.broker import Feeder, create_live_topic, free_port, tansu
-from tests.sinks.board.centre import NOON, bank, large
+from tests.sinks.board.centre import NOON, bank, crowd, extreme, large
 
 FLAGS = (
     "--headless",
@@ -59,7 +61,8 @@ class Stage:
         self._run(create_live_topic(bootstrap))
         quiet, breached = bank("quiet"), bank("breached")
         quiet.site, breached.site = "quiet", "breached"
-        self.feeder = Feeder(bootstrap, self.clock, bank(), large(), quiet, breached)
+        centres = (bank(), large(), quiet, breached, crowd(), extreme())
+        self.feeder = Feeder(bootstrap, self.clock, *centres)
         self._run(self._feed())
         self.start()
 
@@ -105,21 +108,26 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 class Browser:
     """A Chromium window with the few moves the tests need."""
 
-    def __init__(self, driver: WebDriver, url: str) -> None:
+    def __init__(self, driver: WebDriver, stage: Stage) -> None:
         self.driver = driver
-        self._url = url
+        self._stage = stage
 
-    def resize(self, width: int, height: int, theme: str = "dark") -> None:
+    def resize(self, width: int, height: int, theme: str = "dark", motion: str = "") -> None:
         """Make the window look like a device."""
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
-        scheme = [{"name": "prefers-color-scheme", "value": theme}]
+        scheme = [
+            {"name": "prefers-color-scheme", "value": theme},
+            {"name": "prefers-reduced-motion", "value": motion},
+        ]
         self._command("Emulation.setDeviceMetricsOverride", metrics)
         self._command("Emulation.setEmulatedMedia", {"features": scheme})
 
     def open(self, path: str) -> None:
-        """Load a page afresh and wait for its first figures."""
+        """Load a page afresh and wait for its first figures; only its site is fed from now on."""
+        site = parse_qs(urlsplit(path).query).get("site")
+        self._stage.feeder.watched = set(site or ["bank"])
         self.driver.get("about:blank")
-        self.driver.get(self._url + path)
+        self.driver.get(self._stage.url + path)
         self.until("return document.body.dataset.state", lambda state: state == "live")
 
     def ask(self, script: str, *args: Any) -> Any:
@@ -146,8 +154,17 @@ class Browser:
         log: list[dict[str, str]] = self.driver.get_log("browser")  # type: ignore[attr-defined]
         return [entry["message"] for entry in log]
 
-    def _command(self, name: str, parameters: dict[str, Any]) -> None:
-        self.driver.execute_cdp_cmd(name, parameters)
+    def _command(self, name: str, parameters: dict[str, Any]) -> Any:
+        return self.driver.execute_cdp_cmd(name, parameters)
+
+    @contextmanager
+    def before_each_page(self, script: str) -> Iterator[None]:
+        """Run a script before those of every page that is loaded meanwhile."""
+        made = self._command("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+        try:
+            yield
+        finally:
+            self._command("Page.removeScriptToEvaluateOnNewDocument", made)
 
 
 @pytest.fixture(scope="session")
@@ -169,7 +186,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
 
 @pytest.fixture
 def browser(chromium: WebDriver, stage: Stage) -> Iterator[Browser]:
-    browser = Browser(chromium, stage.url)
+    browser = Browser(chromium, stage)
     browser.resize(1366, 768)
     yield browser
     chromium.get("about:blank")

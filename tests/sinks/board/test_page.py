@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -23,6 +24,12 @@ TIP = "const t = document.getElementById('tip'); return t.hidden ? '' : t.innerT
 WIDTHS = "return [document.documentElement.scrollWidth, document.documentElement.clientWidth]"
 
 
+WATCH_STATES = """window.states = [];
+  new MutationObserver(() => window.states.push(
+    [document.body.dataset.state, Number(document.getElementById('age').dataset.age)]
+  )).observe(document.getElementById('age'), {attributes: true})"""
+
+
 def is_live(state: str) -> bool:
     return state == "live"
 
@@ -36,8 +43,8 @@ def seconds(text: str) -> int:
 
 @pytest.mark.parametrize(
     ("view", "site"),
-    [("wall", site) for site in ("bank", "metro", "quiet", "breached")]
-    + [(view, site) for view in ("queues", "agents") for site in ("bank", "metro")],
+    [("wall", site) for site in ("bank", "crowd", "quiet", "breached", "extreme")]
+    + [(view, site) for view in ("queues", "agents") for site in ("crowd", "extreme")],
 )
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_nothing_scrolls_sideways_and_nothing_is_cut_off(
@@ -125,25 +132,26 @@ def test_no_data_is_a_dash_and_never_a_zero(browser: Browser) -> None:
     assert browser.ask("return document.querySelectorAll('td[data-level=off]').length") == 0
     browser.open("/?site=quiet#wall")
     number = "return document.querySelector('[data-tile=service_level] .n').innerText"
-    assert browser.ask(number) == "–"
+    assert browser.ask(number).split() == ["–", "no", "data"]
 
 
 def test_the_longest_wait_counts_up_by_itself(browser: Browser, stage: Stage) -> None:
     browser.open("/?site=bank#wall")
-    number = "return document.querySelector('[data-tile=longest_wait_ms] .n').innerText"
     stage.feeder.paused = True
     try:
-        seen = []
-        deadline = time.monotonic() + 3.4
-        while time.monotonic() < deadline:
-            seen.append(seconds(browser.ask(number)))
-            time.sleep(0.1)
+        browser.ask(
+            """const shown = document.querySelector('[data-tile=longest_wait_ms] .n data');
+            window.seen = [];
+            new MutationObserver(() => window.seen.push([shown.textContent, performance.now()]))
+              .observe(shown, {childList: true, subtree: true})"""
+        )
+        seen = browser.until("return window.seen", lambda seen: len(seen) >= 3)
     finally:
         stage.feeder.paused = False
-    assert seen == sorted(seen)
-    steps = sorted(set(seen))
-    assert steps == list(range(steps[0], steps[0] + len(steps))), "no second is left out"
-    assert 3 <= len(steps) <= 5
+    waits = [(seconds(text), moment / 1000) for text, moment in seen]
+    for (wait, moment), (next_wait, next_moment) in pairwise(waits):
+        assert next_wait > wait
+        assert abs((next_wait - wait) - (next_moment - moment)) < 1, "as fast as time goes"
     browser.until(STATE, is_live)
 
 
@@ -151,8 +159,7 @@ def test_time_in_state_counts_up_by_itself(browser: Browser) -> None:
     browser.open("/?site=bank#agents")
     script = "return document.querySelector('tr[data-agent=Ada] .c-time').innerText"
     before = seconds(browser.ask(script))
-    time.sleep(2.1)
-    assert before + 1 <= seconds(browser.ask(script)) <= before + 3
+    browser.until(script, lambda text: seconds(text) >= before + 2)
 
 
 def test_a_silent_pipeline_makes_the_board_say_so_and_recover(
@@ -163,11 +170,14 @@ def test_a_silent_pipeline_makes_the_board_say_so_and_recover(
       return getComputedStyle(n).color + getComputedStyle(n).opacity"""
     bright = browser.ask(colour)
     assert browser.ask("return document.getElementById('banner').hidden")
+    browser.ask(WATCH_STATES)
     stage.feeder.paused = True
-    silent = time.monotonic()
     try:
-        browser.until(STATE, lambda state: state == "stale", 9)
-        assert 4 < time.monotonic() - silent < 8
+        browser.until(STATE, lambda state: state == "stale")
+        states = browser.ask("return window.states")
+        assert {state for state, _ in states} == {"live", "stale"}
+        # The page says so when the age says so: not before, and not a second reading later.
+        assert all((state == "stale") == (age > 5000) for state, age in states)
         banner = "return document.getElementById('banner').innerText"
         assert "Figures are old" in browser.ask(banner)
         assert browser.ask(colour) != bright
@@ -179,7 +189,7 @@ def test_a_silent_pipeline_makes_the_board_say_so_and_recover(
         assert later >= age + 1000
     finally:
         stage.feeder.paused = False
-    browser.until(STATE, is_live, 5)
+    browser.until(STATE, is_live)
     assert browser.ask("return document.getElementById('banner').hidden")
     assert browser.ask(colour) == bright
     assert browser.ask(SPOKEN) == "Figures are live again."
@@ -187,18 +197,19 @@ def test_a_silent_pipeline_makes_the_board_say_so_and_recover(
 
 def test_a_lost_board_is_said_at_once_and_found_again(browser: Browser, stage: Stage) -> None:
     browser.open("/?site=bank#queues")
+    browser.ask(WATCH_STATES)
     stage.stop()
-    gone = time.monotonic()
     try:
-        browser.until(STATE, lambda state: state == "lost", 4)
-        assert time.monotonic() - gone < 4
+        browser.until(STATE, lambda state: state == "lost")
+        states = [state for state, _ in browser.ask("return window.states")]
+        assert "stale" not in states, "it does not wait until the figures are old"
         assert "Connection lost" in browser.ask(
             "return document.getElementById('banner').innerText"
         )
         assert browser.ask("return document.querySelectorAll('tbody tr').length") == 7
     finally:
         stage.start()
-    browser.until(STATE, is_live, 15)
+    browser.until(STATE, is_live)
     browser.complaints()
 
 
@@ -210,9 +221,9 @@ def test_a_line_that_hangs_without_an_error_is_noticed(browser: Browser) -> None
         window.EventSource = class { addEventListener() {} close() {} };
         window.dispatchEvent(new Event("online"));"""
     )
-    browser.until(STATE, lambda state: state == "lost", 6)
+    browser.until(STATE, lambda state: state == "lost")
     browser.ask("window.EventSource = window.RealSource")
-    browser.until(STATE, is_live, 8)
+    browser.until(STATE, is_live)
 
 
 def test_a_tile_explains_itself_on_focus_and_on_hover(browser: Browser) -> None:
@@ -223,7 +234,7 @@ def test_a_tile_explains_itself_on_focus_and_on_hover(browser: Browser) -> None:
     browser.ask("arguments[0].focus()", tile)
     said = browser.until(TIP, bool)
     assert "abandons_negative" in said
-    assert "answered within 20 s / (answered + abandoned)" in said
+    assert "answered within the queue’s threshold / (answered + abandoned)" in said
     whole = window["answered"] + window["abandoned"]
     assert f"{window['answered_in']} / {whole} = " in said
     assert "≥ 80 %" in said

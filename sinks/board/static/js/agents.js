@@ -28,7 +28,7 @@ export class Agents {
     const heads = [["Agent", "agent"], ["State", "state"], ["Time in state", "time"], ["Contacts", "contacts"], ["Team", "team"]];
     this.table = h("table", { class: "agents", "aria-label": "Agents" }, h("thead", {}, h("tr", {}, ...heads.map(([text, kind]) => h("th", { scope: "col", class: `c-${kind}` }, text)))), this.body);
     this.left = h("p", { class: "note" });
-    const side = h("aside", { "aria-label": "Filters" }, h("h3", {}, "State"), h("ul", { class: "filters" }, ...this.filters.map(({ item }) => item)), h("h3", {}, "Team"), this.teams);
+    const side = h("aside", { "aria-label": "Filters" }, h("h3", {}, "State"), h("ul", { class: "filters" }, ...this.filters.map(({ item }) => item)), h("h3", {}, "Occupancy by team"), this.teams);
     this.node = h("div", { class: "page with-side" }, h("div", { class: "tools" }, h("h2", {}, "Agents"), this.note, h("label", { for: "agent-sort" }, "Sort ", this.choice), this.search), side, h("div", { class: "frame" }, this.table, this.left));
   }
 
@@ -107,7 +107,7 @@ function fillTeam(node, team, { chosen, window, asOf, board }) {
   node.button.setAttribute("aria-pressed", String(chosen === team.id));
   const target = team.occupancy_target ? `Target ${targetText("occupancy", team.occupancy_target)}` : "";
   node.button.tip = () => [
-    ["head", `Occupancy, ${WINDOWS[window].text}`],
+    ["head", `${team.name || team.id || "No team"}: occupancy, ${WINDOWS[window].text}`],
     ["", board.formulas.occupancy],
     ["sum", quotient("occupancy", team.figures, null)],
     ["", target],
@@ -129,7 +129,7 @@ function agentRow({ agent }) {
   const word = h("span", {});
   const reason = h("span", { class: "reason" });
   const cells = { time: h("td", { class: "c-time" }), contacts: h("td", { class: "c-contacts" }), team: h("td", { class: "c-team" }) };
-  const node = h("tr", {}, h("th", { scope: "row", class: "c-agent" }, agent), h("td", { class: "c-state" }, symbol, word, reason), ...Object.values(cells));
+  const node = h("tr", {}, h("th", { scope: "row", class: "c-agent", title: agent }, h("span", {}, agent)), h("td", { class: "c-state" }, symbol, word, reason), ...Object.values(cells));
   return Object.assign(node, { symbol, word, reason, figures: cells });
 }
 
@@ -142,7 +142,9 @@ function fillAgent(node, row, names) {
   setData(figures.time, "since", row.since);
   setText(reason, row.reason ? ` ${row.reason}` : "");
   setText(figures.contacts, row.contacts?.length ? integer(row.contacts.length) : "");
-  setText(figures.team, names.get(row.team) ?? row.team ?? "");
+  const team = names.get(row.team) ?? row.team ?? "";
+  setText(figures.team, team);
+  figures.team.title = team;
 }
 
 // Every `data-since` below `node` shows how long ago that was.

@@ -4,8 +4,9 @@
 import { Agents, count } from "./agents.js";
 import { h, setData, setText } from "./dom.js";
 import { WINDOWS, age, integer, percent, timeOfDay } from "./format.js";
+import { explainAge, lastEvent } from "./freshness.js";
 import { LEVELS } from "./kpi.js";
-import { Live, STALE_MS } from "./live.js";
+import { Live } from "./live.js";
 import { Queues } from "./queues.js";
 import { refreshTip, watchTips } from "./tip.js";
 import { Wall, overall } from "./wall.js";
@@ -23,6 +24,7 @@ const began = performance.now();
 
 const state = { site: "", view: "wall", window: "30m" };
 let sites = [];
+let version = null;
 let announced = { state: "", level: "", at: -Infinity };
 
 function readAddress() {
@@ -31,6 +33,7 @@ function readAddress() {
   state.window = query.get("window") in WINDOWS ? query.get("window") : "30m";
   const view = location.hash.slice(1);
   state.view = view in VIEWS ? view : "wall";
+  document.documentElement.toggleAttribute("data-kiosk", query.has("kiosk"));
 }
 
 function writeAddress(change) {
@@ -63,12 +66,19 @@ async function askSites() {
   try {
     const answer = await fetch("api/sites", { cache: "no-store" });
     if (answer.ok) sites = await answer.json();
+    renewed(answer.headers.get("X-Board-Version"));
     fillSites();
     if (!live.address && siteShown()) follow();
   } catch {
     // The stream's own state tells whether the board is there.
   }
   setTimeout(askSites, live.address ? SITES_MS : 1000);
+}
+
+// A wall may run for months; after an upgrade it must not read new figures with an old script.
+function renewed(now) {
+  version ??= now;
+  if (now && now !== version) location.reload();
 }
 
 function fillSites() {
@@ -117,12 +127,22 @@ function showState(now) {
   setData(document.body, "state", name);
   setData(byId("age"), "age", ageMs == null ? "" : Math.round(ageMs));
   setText(byId("age-text"), ageMs == null ? "no data" : `${old} old`);
+  setText(byId("event-text"), lastEvent(live));
   if (board) setText(byId("clock"), timeOfDay(name === "live" ? now : board.at, zone));
   const [head, text] = SAYING[name];
   const early = name === "connecting" && performance.now() - began < PATIENCE_MS;
-  byId("banner").hidden = name === "live" || early;
+  if (byId("banner").hidden !== (name === "live" || early)) {
+    byId("banner").hidden = !byId("banner").hidden;
+    keepClear();
+  }
   setText(byId("banner-head"), head);
   setText(byId("banner-text"), text(old, timeOfDay(board?.at, zone)));
+}
+
+// What sticks to the top must not hide heads of tables or what the keyboard comes to.
+function keepClear() {
+  const stuck = byId("top").offsetHeight || byId("age").parentElement.offsetHeight + byId("banner").offsetHeight;
+  document.documentElement.style.setProperty("--stuck", `${stuck}px`);
 }
 
 // Spoken, and therefore rarely: when the state of the data or of the service level changes.
@@ -136,19 +156,6 @@ function announce(level, row) {
     setText(byId("announce"), level === "none" ? "" : `${LEVELS[level]}: service level ${percent(row.service_level)}, ${integer(row.waiting)} waiting.`);
     announced = { ...announced, level, at: here };
   }
-}
-
-function explainAge() {
-  const { board } = live;
-  if (!board) return [["head", "No figures yet"]];
-  const now = live.siteNow();
-  const sources = Object.entries(board.sources ?? {}).map(([source, ts]) => ["sum", `${source || "no source"}: last event ${timeOfDay(ts, board.time_zone)}, ${age(Math.max(0, now - ts))} before the board's time`]);
-  return [
-    ["head", `Figures as of ${timeOfDay(board.at, board.time_zone)} (${board.time_zone})`],
-    ["", `Older than ${STALE_MS / 1000} s they are marked as old.`],
-    ...sources,
-    ["", `${integer(board.late)} late, ${integer(board.dead_lettered)} dead-lettered, ${integer(board.inconsistent)} inconsistent events.`],
-  ];
 }
 
 function begin() {
@@ -166,7 +173,7 @@ function begin() {
     named(window.callboardTheme.next());
     refreshTip();
   });
-  byId("age").tip = explainAge;
+  byId("age").tip = () => explainAge(live);
   byId("skip").addEventListener("click", (event) => {
     // The address keeps naming the view.
     event.preventDefault();
@@ -177,6 +184,7 @@ function begin() {
     follow();
   });
   watchTips();
+  new ResizeObserver(keepClear).observe(document.body);
   readAddress();
   follow();
   askSites();

@@ -43,6 +43,7 @@ export function setData(node, name, value) {
 
 // Children of `parent` for `items` in their order, made once for each key and kept.
 export function keyed(parent, items, keyOf, make, update) {
+  const focused = parent.contains(document.activeElement) ? document.activeElement : null;
   const known = (parent.known ??= new Map());
   const wanted = new Set();
   let place = parent.firstElementChild;
@@ -61,4 +62,6 @@ export function keyed(parent, items, keyOf, make, update) {
       known.delete(key);
     }
   }
+  // A node that has moved has lost the keyboard's focus.
+  if (focused?.isConnected && focused !== document.activeElement) focused.focus({ preventScroll: true });
 }

@@ -66,10 +66,10 @@ function clockOf(zone, seconds) {
 }
 
 export const WINDOWS = {
-  "5m": { label: "5 m", text: "last 5 minutes" },
-  "15m": { label: "15 m", text: "last 15 minutes" },
-  "30m": { label: "30 m", text: "last 30 minutes" },
-  "60m": { label: "60 m", text: "last 60 minutes" },
+  "5m": { label: "5 min", text: "last 5 minutes" },
+  "15m": { label: "15 min", text: "last 15 minutes" },
+  "30m": { label: "30 min", text: "last 30 minutes" },
+  "60m": { label: "60 min", text: "last 60 minutes" },
   today: { label: "Today", text: "today" },
 };
 

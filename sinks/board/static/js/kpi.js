@@ -100,7 +100,11 @@ export function queueRows(board, window, now) {
 
 export function allRow(board, window, now) {
   const { queues } = board.all;
-  return flat(queues.now, queues.windows[window], board, now);
+  const row = flat(queues.now, queues.windows[window], board, now);
+  const own = Object.values(board.queues ?? {}).flatMap((channels) => Object.values(channels));
+  // Each queue counts by its own threshold; a sum of several has none to name.
+  if (own.some(({ threshold_ms: other }) => other !== row.threshold_ms)) row.threshold_ms = null;
+  return row;
 }
 
 function flat(present, figures, { formula, threshold_ms, targets }, now) {
@@ -119,7 +123,7 @@ function flat(present, figures, { formula, threshold_ms, targets }, now) {
 // The formula of a KPI in words, T replaced by the threshold in force.
 export function formulaText(board, kpi, row) {
   const text = kpi === "service_level" ? board.formulas[row.formula] : board.formulas[kpi];
-  return (text ?? "").replace(/\bT\b/g, span(row.threshold_ms));
+  return (text ?? "").replace(/\bT\b/g, row.threshold_ms == null ? "the queue’s threshold" : span(row.threshold_ms));
 }
 
 // "312 / 374 = 83.4 %", "4:12:07 / 350 = 0:43".

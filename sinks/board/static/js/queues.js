@@ -4,8 +4,9 @@ import { h, keyed, setData, setText } from "./dom.js";
 import { WINDOWS, integer, span } from "./format.js";
 import { KPIS, LEVELS, allRow, byName, formulaText, judge, judgeQueue, queueRows, quotient, targetText, worstFirst } from "./kpi.js";
 import { spark } from "./trend.js";
-import { chip, setChip } from "./mark.js";
+import { chip, setChip, setFigure } from "./mark.js";
 
+const HOLD_MS = 10_000;
 const COLUMNS = ["service_level", "waiting", "longest_wait_ms", "in_service", "offered", "answered", "abandoned", "abandonment", "asa_ms", "aht_ms"];
 // The direction that brings the interesting end to the top.
 const ASCENDING = new Set(["service_level", "name"]);
@@ -14,14 +15,14 @@ export class Queues {
   constructor() {
     this.sort = { by: "worst", ascending: false };
     this.needle = "";
-    this.held = false;
+    this.heldUntil = -Infinity;
     this.build();
-    // A row must not slip away under a pointer or lose the keyboard's focus.
-    const hold = (held) => () => {
-      this.held = held;
+    // A row must not slip away under a pointer or a finger; a pointer left lying holds nothing.
+    const hold = () => {
+      this.heldUntil = performance.now() + HOLD_MS;
     };
-    for (const event of ["pointerenter", "focusin"]) this.frame.addEventListener(event, hold(true));
-    for (const event of ["pointerleave", "focusout"]) this.frame.addEventListener(event, hold(false));
+    for (const event of ["pointermove", "focusin", "keydown"]) this.frame.addEventListener(event, hold);
+    this.frame.addEventListener("pointerleave", () => (this.heldUntil = -Infinity));
   }
 
   build() {
@@ -83,7 +84,7 @@ export class Queues {
   }
 
   arrange(rows) {
-    if (this.held && this.order) {
+    if (performance.now() < this.heldUntil && this.order) {
       const place = (row) => this.order.get(row.key) ?? 1e9;
       return rows.sort((a, b) => place(a) - place(b));
     }
@@ -181,8 +182,7 @@ function fillRow(node, row, window, trend) {
 
 function fillFigure(cell, row, kpi, window) {
   const target = row.targets[kpi];
-  setText(cell, KPIS[kpi].show(row[kpi], target));
-  setData(cell, "level", judge(kpi, row[kpi], target).level);
+  setFigure(cell, KPIS[kpi].show(row[kpi], target), judge(kpi, row[kpi], target).level);
   setData(cell, "kpi", kpi);
   setData(cell, "window", window);
   setData(cell, "scope", row.queue == null ? "all" : "queue");

@@ -1,9 +1,12 @@
-// Before the first paint, and therefore no module: dark or light by the viewer's choice, else by
-// the system's.
+// Before the first paint, and therefore no module: dark or light by the address (for screens that
+// keep nothing), else by the viewer's choice, else by the system's.
 (() => {
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const root = document.documentElement;
+  const named = new URLSearchParams(location.search).get("theme");
+  let pressed = !["auto", "dark", "light"].includes(named);
   const chosen = () => {
+    if (!pressed) return named;
     try {
       return localStorage.getItem("callboard-theme") || "auto";
     } catch {
@@ -22,6 +25,7 @@
       const order = ["auto", "dark", "light"];
       const choice = order[(order.indexOf(chosen()) + 1) % order.length];
       root.dataset.choice = choice;
+      pressed = true;
       try {
         localStorage.setItem("callboard-theme", choice);
       } catch {

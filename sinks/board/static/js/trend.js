@@ -21,7 +21,8 @@ export class Trend {
     this.drawn = stamp;
     const em = parseFloat(getComputedStyle(this.node).fontSize);
     const axis = 1.5 * em;
-    const box = { left: 0, right: width - 1.7 * em, foot: axis };
+    const most = Math.max(...bars(trend.all), ...trend.all.waiting.map((n) => n ?? 0));
+    const box = { left: 0, right: width - (0.7 + 0.65 * integer(most).length) * em, foot: axis };
     // Booked by arrival, a centre cannot say how many waited.
     const waited = trend.all.waiting.some((n) => n != null);
     const upper = { ...box, top: 0.7 * em, bottom: (height - axis) * (waited ? 0.6 : 1) };
@@ -32,17 +33,19 @@ export class Trend {
   }
 }
 
+const bars = (all) => all.answered.map((answered, i) => (answered ?? 0) + (all.abandoned[i] ?? 0));
+
 function hatch() {
   return s("defs", {}, s("pattern", { id: "hatch", width: 4, height: 4, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" }, s("rect", { width: 4, height: 4, class: "hatch-back" }), s("rect", { width: 1.8, height: 4, class: "hatch-line" })));
 }
 
 function contacts({ all }, { left, right, top, bottom }) {
   const steps = all.offered.length;
-  const ends = all.answered.map((answered, i) => answered + all.abandoned[i]);
+  const ends = bars(all);
   const most = Math.max(1, ...ends);
   const wide = (right - left) / steps;
   const tall = (bottom - top) / most;
-  const bars = [rule(left, right, top, most)];
+  const drawn = [rule(left, right, top, most)];
   for (let i = 0; i < steps; i += 1) {
     let y = bottom;
     const layers = [
@@ -53,12 +56,12 @@ function contacts({ all }, { left, right, top, bottom }) {
     for (const [kind, count] of layers) {
       if (count > 0) {
         y -= count * tall;
-        bars.push(s("rect", { class: kind, x: left + i * wide, y, width: Math.max(1, wide - GAP), height: Math.max(0.5, count * tall) }));
+        drawn.push(s("rect", { class: kind, x: left + i * wide, y, width: Math.max(1, wide - GAP), height: Math.max(0.5, count * tall) }));
       }
     }
   }
-  bars.push(s("line", { class: "base", x1: left, x2: right, y1: bottom, y2: bottom }));
-  return bars.flat();
+  drawn.push(s("line", { class: "base", x1: left, x2: right, y1: bottom, y2: bottom }));
+  return drawn.flat();
 }
 
 function waiting({ all }, { left, right, top, bottom }, em) {

@@ -1,9 +1,9 @@
 // The wall: eleven tiles for a screen across the room, the worst queues among them.
 
 import { h, keyed, setData, setText } from "./dom.js";
-import { STATES, WINDOWS, duration, integer, percent } from "./format.js";
+import { STATES, WINDOWS, duration, integer, percent, span } from "./format.js";
 import { KPIS, LEVELS, allRow, formulaText, judge, judgeQueue, queueRows, quotient, targetText, worstFirst } from "./kpi.js";
-import { chip, numberInto, setChip } from "./mark.js";
+import { chip, numberInto, setChip, setFigure } from "./mark.js";
 import { Trend, trendWords } from "./trend.js";
 
 // Reading order; `also` names the two lines under the number.
@@ -63,6 +63,7 @@ class Tile {
     this.chip = chip();
     this.chip.id = `${id}-c`;
     this.formula = spec.kpi === "service_level" ? h("p", { class: "formula", id: `${id}-w` }) : null;
+    this.window = spec.kpi === "offered" || spec.kpi === "service_level" ? h("span", { class: "note win" }) : null;
     this.target = h("span", {});
     this.beside = h("span", {});
     const { label, short } = KPIS[spec.kpi];
@@ -70,7 +71,7 @@ class Tile {
     this.node = h(
       "section",
       { class: `tile ${spec.big ? "big" : "small"} area-${spec.area}`, tabindex: "0", role: "group", "aria-labelledby": `${id}-l ${id}-n ${id}-c ${id}-f`, data: { tile: spec.kpi } },
-      h("div", { class: "top" }, h("h2", { id: `${id}-l` }, title), this.chip),
+      h("div", { class: "top" }, h("h2", { id: `${id}-l` }, title), this.window, this.chip),
       this.formula,
       h("p", { class: "n" }, this.value),
       h("p", { class: "foot", id: `${id}-f` }, this.target, this.beside),
@@ -90,6 +91,7 @@ class Tile {
     setData(this.node, "level", level);
     setChip(this.chip, level);
     if (this.formula) setText(this.formula, formulaText(board, kpi, all));
+    if (this.window) setText(this.window, WINDOWS[window].label);
     const [left, right] = BESIDE[also](view, kpi, target == null ? "" : `Target ${targetText(kpi, target)}`);
     setText(this.target, left);
     setText(this.beside, right);
@@ -152,8 +154,6 @@ class WorstQueues {
     }
     this.rows = rows.sort((a, b) => (this.order.get(a.key) ?? 1e9) - (this.order.get(b.key) ?? 1e9));
     this.fill();
-    const off = rows.filter((row) => row.verdict.level === "off").length;
-    setText(this.count, rows.length ? (off ? `${off} of ${rows.length} off target` : `none of ${rows.length} off target`) : "no queues yet");
   }
 
   fill() {
@@ -161,6 +161,11 @@ class WorstQueues {
     // How tall a row is shows only once there is one.
     if (!this.body.firstElementChild) show(1);
     show(this.fits());
+    const shown = this.body.childElementCount;
+    const all = this.rows.length;
+    const off = this.rows.filter((row) => row.verdict.level === "off").length;
+    const hidden = shown < all ? `, ${shown} shown` : "";
+    setText(this.count, all ? `${off || "none"} of ${all} off target${hidden}` : "no queues yet");
   }
 
   // On a wall, as many rows as there is room for; where the page scrolls anyway, a handful.
@@ -174,7 +179,7 @@ class WorstQueues {
   explain() {
     if (!this.view) return [];
     const { board, asOf, window } = this.view;
-    const lines = this.rows.slice(0, 3).map((row) => ["sum", `${row.name}: ${quotient("service_level", row, row.targets.service_level)}, ${row.formula}, T = ${row.threshold_ms / 1000} s`]);
+    const lines = this.rows.slice(0, 3).map((row) => ["sum", `${row.name}: ${quotient("service_level", row, row.targets.service_level)}, ${row.formula}, T = ${span(row.threshold_ms)}`]);
     return [
       ["head", `Worst queues first, ${WINDOWS[window].text}`],
       ["", "By how far service level, longest wait, abandonment and speed of answer miss their targets; then by who waits."],
@@ -205,8 +210,7 @@ function fillWorstRow(node, row) {
 
 function figure(cell, row, kpi, show) {
   const target = row.targets[kpi];
-  setText(cell, show(row[kpi], target));
-  setData(cell, "level", judge(kpi, row[kpi], target).level);
+  setFigure(cell, show(row[kpi], target), judge(kpi, row[kpi], target).level);
 }
 
 const SHOWN = ["talk", "hold", "wrap", "busy", "ringing", "available", "not_ready"];
@@ -265,7 +269,7 @@ class TrendTile {
     this.trend = new Trend();
     const key = (kind, text) => h("span", { class: "key" }, h("span", { class: `box ${kind}` }), text);
     this.words = h("p", { class: "vh" });
-    this.node = h("section", { class: "tile area-tr", tabindex: "0", role: "group", "aria-label": "Last hour by the minute", data: { tile: "trend" } }, h("div", { class: "top" }, h("h2", {}, "Last hour"), h("span", { class: "keys" }, key("in-time", "in time"), key("late", "later"), key("gave-up", "abandoned"))), this.words, this.trend.node);
+    this.node = h("section", { class: "tile area-tr", tabindex: "0", role: "group", "aria-label": "Last hour, contacts a minute", data: { tile: "trend" } }, h("div", { class: "top" }, h("h2", {}, "Last hour, contacts a minute"), h("span", { class: "keys" }, key("in-time", "in time"), key("late", "later"), key("gave-up", "abandoned"))), this.words, this.trend.node);
     this.node.tip = () => this.explain();
   }
 
