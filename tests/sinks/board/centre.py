@@ -354,7 +354,8 @@ def crowd() -> Centre:
     rng = random.Random(23)
     queues = [
         Queue(f"skill-{k:02}", f"Skill group {k:02}", ("voice", "chat")[k % 2], rng.uniform(2, 24),
-              rng.uniform(0.7, 0.99), rng.uniform(0.0, 0.08), waiting := rng.choice([0, 0, 1, 4, 9]),
+              rng.uniform(0.7, 0.99), rng.uniform(0.0, 0.08),
+              waiting := rng.choice([0, 0, 1, 4, 9]),
               rng.randrange(2_000, 150_000) if waiting else None)
         for k in range(60)
     ]  # fmt: skip
@@ -372,13 +373,14 @@ LONG = "Beschwerdemanagement und Kulanzanfragen Donaudampfschifffahrtsgesellscha
 
 
 def extreme() -> Centre:
-    """Names that do not end, numbers that do not fit: whoever configures such a site sees it all."""
+    """Names that do not end and numbers that do not fit."""
     every = {"service_level": 0.999, "abandonment": 0.005, "longest_wait_ms": 5_400_000,
              "asa_ms": 90_000, "aht_ms": 240_000}  # fmt: skip
     queues = [
         Queue("a" * 60, LONG, "voice", 5_200, 0.61, 0.21, 12_345, 97_440_000, 5_900_000,
               targets=every, threshold_ms=5_400_000),
-        Queue("b" * 60, LONG + " Nord", "callback", 910, 0.9991, 0.001, 3_456, 61_000, targets=every),
+        Queue("b" * 60, LONG + " Nord", "callback", 910, 0.9991, 0.001, 3_456, 61_000,
+              targets=every),
         Queue("vip", "VIP", "chat", 88, 0.97, 0.03, 7, 4_100_000, targets=every),
         Queue("x" * 200, "", "email", 3, 0.5, 0.4, 999, 350_000_000, targets=every,
               formula="sl_event_positive"),
