@@ -3,6 +3,13 @@
 ``edge`` is the site's time rounded up to a pane. The open pane is ``[edge - pane, edge)``; a moment
 equal to the edge belongs to the pane after it, which no window holds yet. Everything that may be
 later than an event's own place is an edit of a closed pane.
+
+``floor`` is the moment before which panes may have been forgotten, ``team_floor`` the same for the
+panes of teams, which a leap never lays out. An edit of such a pane is right in every sum, but the
+pane itself then holds the edit alone.
+
+``early`` holds the teams whose row of the open pane was sent at the pane's very end. What it said
+may be taken back before the pane closes, so it is sent again even where nothing is left.
 """
 
 from __future__ import annotations
@@ -24,6 +31,8 @@ class Books:
         self.pane = pane
         self.calendar = SiteCalendar(zone)
         self.edge: int = UNSET
+        self.floor: int = UNSET
+        self.team_floor: int = UNSET
         self.day: int = UNSET
         self.days: dict[int, None] = {}
         self.cells: dict[tuple[str, str], QueueCell] = {}
@@ -31,6 +40,7 @@ class Books:
         self.active: list[QueueCell] = []
         self.later: list[QueueCell] = []
         self.silent: bool = False
+        self.early: dict[str, None] = {}
         self.touched: list[QueueCell] = []
         self.edited: dict[int, None] = {}
         self.edited_rows: dict[tuple[int, str, str], None] = {}
@@ -161,10 +171,11 @@ class Books:
         if note:
             self.edited[start] = None
         self.edge += self.pane
+        self.early = {}
         self._open_later()
 
     def _fold_team(self, team: TeamCell, start: int, note: bool) -> None:
-        if any(team.open):
+        if any(team.open) or team.team in self.early:
             team.fold(start, team.open)
             if note:
                 self.edited_teams[(start, team.team)] = None
@@ -179,6 +190,8 @@ class Books:
 
     def leap(self, target: int) -> None:
         """Steps over a long silence: only the last hour's panes are laid out one by one."""
+        # What is leapt over has no panes by which a midnight could be told later.
+        self.roll_day(target)
         self.step(note=True)
         self.step(note=True)
         start = self.edge - self.pane
@@ -188,21 +201,22 @@ class Books:
         for cell in self.all_cells():
             cell.sums = [[0] * cell.width for _ in cell.sums]
         self.edge += panes * self.pane
+        self.team_floor = max(self.team_floor, self.edge - self.pane)
 
     def _leap_team(self, team: TeamCell, start: int, panes: int) -> None:
-        day = self.calendar.day_start(start + (panes + LONGEST_MS // self.pane) * self.pane)
         skipped = panes * self.pane
         for i in range(STATES):
             team.total[i] += team.count[i] * skipped
-        if start <= day <= start + skipped:
-            before = team.total.copy()
+        for day, before in team.before.items():
+            earlier = min(max(day - start, 0), skipped)
             for i in range(STATES):
-                before[i] -= team.count[i] * (start + skipped - day)
-            team.before[day] = before
+                before[i] += team.count[i] * earlier
 
     def forget_panes(self, horizon: int) -> list[int]:
         """Drops panes that no window holds and no story can change; returns their starts."""
-        limit = min(horizon, self.edge - LONGEST_MS - self.pane)
+        limit = min(horizon - horizon % self.pane, self.edge - LONGEST_MS - self.pane)
+        self.floor = max(self.floor, limit)
+        self.team_floor = max(self.team_floor, limit)
         dropped: dict[int, None] = {}
         for cell in self.all_cells():
             old = [start for start in cell.panes if start < limit]

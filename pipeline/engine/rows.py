@@ -1,7 +1,8 @@
 """Rows for the store: what a frame changed, each key once, and what it withdrew.
 
 A row says all that is known of its visit, leg, decline, interval or pane now; the store keeps the
-one of the highest version. Moments are integer milliseconds.
+one of the highest version. Moments are integer milliseconds. Of a pane that was forgotten before it
+was edited the engine holds the edit alone: its row says so with ``is_whole`` 0 and no figures.
 """
 
 from __future__ import annotations
@@ -204,7 +205,8 @@ def _panes(site: Site) -> tuple[list[Row], list[Row]]:
             if cell.open is not None:
                 queues.append(_pane(site, start, cell.open, COUNTERS, cell.queue, cell.channel))
         for team in books.teams.values():
-            if any(team.open):
+            if any(team.open) or team.team in books.early:
+                books.early[team.team] = None
                 teams.append(_pane(site, start, team.open, TEAM_TIMES, team.team, None))
     return queues, teams
 
@@ -227,11 +229,15 @@ def _pane(
     channel: str | None,
 ) -> Row:
     row: Row = {"site": site.site, "pane_start": start}
+    books = site.ledger.books
     if channel is None:
         row["team"] = place
+        whole = start >= books.team_floor
     else:
         row["queue"], row["channel"] = place, channel
-    row.update(zip(names, vector, strict=True))
+        whole = start >= books.floor
+    row.update(zip(names, vector if whole else [0] * len(names), strict=True))
+    row["is_whole"] = int(whole)
     row["is_deleted"] = 0
     return row
 

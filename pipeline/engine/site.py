@@ -212,6 +212,15 @@ class Site:
         self._move(now)
 
     def _move(self, now: int) -> None:
+        if now - self.ledger.books.edge > LONG_SILENCE_PANES * self.ledger.books.pane:
+            # A threshold that passes in a silence has a pane of its own, not to be leapt over.
+            while self.ledger.missed_due < now:
+                due = self.ledger.missed_due + 1
+                self._go(due)
+                self.ledger.count_missed(due)
+        self._go(now)
+
+    def _go(self, now: int) -> None:
         if now <= self.at:
             return
         self.at = self.ledger.at = now
@@ -220,7 +229,6 @@ class Site:
             return
         self.ledger.clean_agents()
         if now - books.edge > LONG_SILENCE_PANES * books.pane:
-            self.ledger.count_missed(now)
             books.leap(now)
         while books.edge < now:
             self.ledger.count_missed(books.edge)

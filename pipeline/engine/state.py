@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from pipeline.engine.books import Books
-from pipeline.engine.cells import Cell
+from pipeline.engine.cells import LONGEST_MS, Cell
 from pipeline.engine.model import OPEN, Segment
 from schemas.settings import parse_site
 
@@ -110,6 +110,8 @@ def _meta(site: Site) -> Json:
         "settled_once": site.settled_once,
         "next_sweep": site.next_sweep,
         "edge": books.edge,
+        "floor": [books.floor, books.team_floor],
+        "early": list(books.early),
         "day": books.day,
         "days": list(books.days),
         "stuck_due": site.ledger.stuck_due,
@@ -128,6 +130,10 @@ def _restore_meta(site: Site, meta: Json) -> None:
     site.next_sweep = meta["next_sweep"]
     books = site.ledger.books
     books.edge, books.day = meta["edge"], meta["day"]
+    # States of the first release do not say; panes of the last hour were never forgotten.
+    held = books.edge - LONGEST_MS - books.pane
+    books.floor, books.team_floor = meta.get("floor", (held, held))
+    books.early = dict.fromkeys(meta.get("early", ()))
     books.days = dict.fromkeys(meta["days"])
 
 

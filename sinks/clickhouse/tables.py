@@ -74,8 +74,8 @@ TABLES: dict[str, Table] = {
             "valid_from",
             "pane_ms time_zone anchor lateness_ms settings",
         ),
-        _table("queue_panes", "pane_start", "queue channel", *COUNTERS),
-        _table("team_panes", "pane_start", "team", *TEAM_TIMES),
+        _table("queue_panes", "pane_start", "queue channel is_whole", *COUNTERS),
+        _table("team_panes", "pane_start", "team is_whole", *TEAM_TIMES),
         _table(
             "visits",
             "queued_at outcome_at",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from pipeline.sources import bank1999
 from schemas.events import read_event
 from schemas.kpis import WINDOWS
 from schemas.settings import load_site_file, parse_site
+from tests.engine.profile import FACTOR
 from tests.engine.strategies import Fed, fed
 from tests.sinks.clickhouse.engine_rows import (
     EngineRows,
@@ -129,26 +131,48 @@ def test_a_day_of_the_bank_has_its_published_totals_in_sql(
     assert db.rows("SELECT * FROM reconciliation") == []
 
 
+def stretched(told: Fed, factor: int) -> Fed:
+    """The same with minutes for seconds: old enough for the engine to forget panes and contacts."""
+
+    def later(moment: int) -> int:
+        past = moment - told.base
+        return told.base + past * factor if 0 <= past <= 60_000 else moment
+
+    frames = [
+        replace(
+            frame,
+            now=later(frame.now),
+            events=[event | {"ts": later(event["ts"])} for event in frame.events],
+        )
+        for frame in told.frames
+    ]
+    # Panes of a second would be tens of thousands.
+    coarse = told.settings.model_copy(update={"pane_ms": max(10_000, told.settings.pane_ms)})
+    return replace(told, settings=coarse, frames=frames)
+
+
 @pytest.mark.timeout(300)
-@given(st.lists(fed(), min_size=8, max_size=8))
+@given(st.lists(st.tuples(fed(), st.sampled_from((1, 1, 400))), min_size=8, max_size=8))
 @settings(
-    max_examples=5,
+    max_examples=max(1, round(4 * FACTOR)),
     deadline=None,
-    phases=[Phase.explicit, Phase.generate],
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    print_blob=True,
     suppress_health_check=list(HealthCheck),
 )
 def test_whatever_the_order_of_events_the_tables_say_what_the_engine_says(
-    clickhouse: Server, stories: list[Fed]
+    db: Database, stories: list[tuple[Fed, int]]
 ) -> None:
-    with database(clickhouse) as db:
-        expected: dict[Any, Any] = {}
-        records: list[bytes] = []
-        for number, told in enumerate(stories):
-            site = Site(told.settings)
-            for offset, frame in enumerate(told.frames):
-                rows = site.apply(frame, offset).rows
-                records.append(row_record(site, rows, name=f"s{number}"))
-            expected |= totals_of(site.view(), f"s{number}")
-        assert db.write(*records) == []
-        assert totals_by_sql(db) == expected
-        assert db.rows("SELECT * FROM reconciliation") == []
+    db.empty()
+    expected: dict[Any, Any] = {}
+    records: list[bytes] = []
+    for number, (brief, factor) in enumerate(stories):
+        told = brief if factor == 1 else stretched(brief, factor)
+        site = Site(told.settings)
+        for offset, frame in enumerate(told.frames):
+            rows = site.apply(frame, offset).rows
+            records.append(row_record(site, rows, name=f"s{number}"))
+        expected |= totals_of(site.view(), f"s{number}")
+    assert db.write(*records) == []
+    assert totals_by_sql(db) == expected
+    assert db.rows("SELECT * FROM reconciliation") == []

@@ -27,7 +27,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreadedStore]:
 def value(name: str, kind: str) -> str:
     if name == "window":
         return "'5m'"
-    if kind.startswith("DateTime"):
+    if "DateTime" in kind:
         return MOMENT
     return "'x'" if kind == "String" else "1000"
 

@@ -7,8 +7,10 @@ from typing import Any
 import orjson
 import pytest
 
+from pipeline.engine import Site
 from tests.engine.stories import (
     DAY,
+    HOUR,
     MINUTE,
     SITE,
     Event,
@@ -22,7 +24,7 @@ from tests.engine.stories import (
     state,
     wrapped,
 )
-from tests.sinks.clickhouse.engine_rows import EngineRows
+from tests.sinks.clickhouse.engine_rows import EngineRows, totals_by_sql, totals_of
 from tests.sinks.clickhouse.store import Database, record
 
 T = 1_767_571_200_000  # 2026-01-05T00:00Z
@@ -53,6 +55,11 @@ def told(db: Database, events: list[Event], until: int) -> EngineRows:
 
 def differences(db: Database) -> list[dict[str, Any]]:
     return db.rows("SELECT * FROM reconciliation ORDER BY pane_start, counter")
+
+
+def stored(db: Database, table: str, moment: int) -> list[dict[str, Any]]:
+    at = f"fromUnixTimestamp64Milli(toInt64({moment}), 'UTC')"
+    return db.rows(f"SELECT * FROM {table} FINAL WHERE pane_start = {at}")
 
 
 def bump(db: Database, table: str, change: str, where: str) -> None:
@@ -172,6 +179,112 @@ def test_a_silence_of_weeks_that_the_engine_steps_over_is_no_difference(db: Data
     assert db.rows(f"SELECT * FROM reconciliation_between({inside})") == []
     bump(db, "team_panes", "0 AS available_ms", f"pane_start = {AT}")
     assert len(differences(db)) == 1
+
+
+def test_what_was_told_at_the_very_end_of_a_pane_is_taken_back_within_that_moment(
+    db: Database,
+) -> None:
+    """At 30 s to the millisecond the pane is complete, until an event of the past comes in."""
+    engine = EngineRows(site())
+    talk = [queued(T, "a"), answered(T + 4_000, "a"), released(T + 4_000, "a")]
+    db.write(engine.apply(talk, T + 30_000))
+    assert stored(db, "team_panes", T + 20_000)[0]["wrap_ms"] == 10_000
+    db.write(engine.apply([wrapped(T + 4_000, "a")], T + 30_000))
+    assert stored(db, "team_panes", T + 20_000)[0]["wrap_ms"] == 0
+    assert differences(db) == []
+
+
+def test_what_was_told_at_the_very_end_of_a_pane_is_taken_back_as_the_pane_closes(
+    db: Database,
+) -> None:
+    engine = EngineRows(site())
+    talk = [queued(T, "a"), answered(T + 4_000, "a"), released(T + 4_000, "a")]
+    db.write(engine.apply(talk, T + 30_000))
+    db.write(engine.apply([wrapped(T + 4_000, "a"), queued(T + 31_000, "b")], T + 30_000))
+    assert stored(db, "team_panes", T + 20_000)[0]["wrap_ms"] == 0
+    assert differences(db) == []
+
+
+# --- panes older than the memory of the engine ---------------------------------------------------
+
+
+def hours(db: Database, engine: EngineRows, first: int, last: int) -> None:
+    """Time passes in steps in which memory is swept."""
+    steps = range(first + 20 * MINUTE, last + 1, 20 * MINUTE)
+    db.write(*[engine.tick(moment) for moment in steps])
+
+
+def test_the_first_pane_of_a_contact_that_waits_for_hours_keeps_what_others_did_in_it(
+    db: Database,
+) -> None:
+    engine = EngineRows(site())
+    others = [queued(T + 1_000, "b"), abandoned(T + 2_000, "b")]
+    db.write(engine.apply([*others, queued(T + 5_000, "a")]))
+    hours(db, engine, T, T + 2 * HOUR)
+    late = [abandoned(T + 2 * HOUR, "a"), offered(T + 2 * HOUR - 1, "a")]
+    db.write(*[engine.apply([event], T + 2 * HOUR) for event in late])
+    db.write(engine.tick(T + 2 * HOUR + MINUTE))
+    (pane,) = stored(db, "queue_panes", T)
+    assert (pane["offered"], pane["abandoned"], pane["is_whole"]) == (2, 1, 1)
+    assert differences(db) == []
+
+
+def test_a_forgotten_pane_is_left_to_the_records_when_an_older_event_corrects_it(
+    db: Database,
+) -> None:
+    """Contact `a` is remembered, so its event is not late however old it is."""
+    engine = told(db, story(), T + 5 * MINUTE)
+    hours(db, engine, T, T + 3 * HOUR)
+    (before,) = stored(db, "queue_panes", T)
+    db.write(engine.apply([queued(T + 3 * HOUR, "c", queue="help")]))
+    old = [
+        queued(T + 4_000, "c"),
+        answered(T + 14_000, "c", "bob"),
+        released(T + 15_000, "c", "bob"),
+        wrapped(T + 16_000, "c", "bob"),
+    ]
+    db.write(engine.apply(old, T + 3 * HOUR + 1), engine.tick(T + 3 * HOUR + MINUTE))
+    (pane,) = stored(db, "queue_panes", T)
+    (team,) = [row for row in stored(db, "team_panes", T + 10_000) if row["team"] == ""]
+    assert (before["offered"], before["is_whole"]) == (1, 1)
+    assert (pane["offered"], pane["is_whole"]) == (0, 0)
+    assert (team["talk_ms"], team["is_whole"]) == (0, 0)
+    assert differences(db) == []
+    assert totals_by_sql(db) == totals_of(engine.site.view(), SITE)
+    minute = f"from = {AT}, to = {AT} + INTERVAL 1 MINUTE"
+    (sales,) = db.rows(f"SELECT * FROM kpi_queue({minute})")
+    assert (sales["offered"], sales["answered"]) == (3, 2)
+    bump(db, "queue_panes", "offered + 1 AS offered", f"pane_start = {AT} + INTERVAL 3 HOUR")
+    assert len(differences(db)) == 1
+
+
+def test_a_restarted_worker_still_knows_which_panes_it_has_forgotten(db: Database) -> None:
+    engine = told(db, story(), T + 5 * MINUTE)
+    hours(db, engine, T, T + 3 * HOUR)
+    db.write(engine.apply([queued(T + 3 * HOUR, "c", queue="help")]))
+    engine.site = Site.restore(engine.site.all_parts())
+    moments = [(T + 4_000, "sales"), (T + 3 * HOUR - 4_000, "sales")]
+    for moment, queue in moments:
+        db.write(engine.apply([queued(moment, "c", queue=queue)], T + 3 * HOUR + 1))
+        db.write(engine.apply([abandoned(moment + 1, "c", queue=queue)], T + 3 * HOUR + 1))
+    db.write(engine.tick(T + 3 * HOUR + MINUTE))
+    (old,), (recent,) = [
+        stored(db, "queue_panes", moment - moment % 10_000) for moment, _ in moments
+    ]
+    assert (old["is_whole"], recent["is_whole"], recent["abandoned"]) == (0, 1, 1)
+    assert differences(db) == []
+
+
+def test_a_threshold_that_passes_in_a_silence_of_weeks_is_missed_in_its_own_pane(
+    db: Database,
+) -> None:
+    patient = site(stuck_after_ms=30 * DAY, defaults={"threshold_ms": 8 * DAY})
+    engine = EngineRows(patient)
+    db.write(engine.apply([queued(T, "a"), state(T, "available", team="red")]))
+    db.write(engine.tick(T + 10 * DAY))
+    assert stored(db, "queue_panes", T + 8 * DAY)[0]["sl_missed"] == 1
+    assert differences(db) == []
+    assert totals_by_sql(db) == totals_of(engine.site.view(), SITE)
 
 
 def test_a_site_without_progress_is_not_judged(db: Database) -> None:
