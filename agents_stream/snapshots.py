@@ -175,11 +175,12 @@ def _head(path: Path) -> dict[str, int]:
 
 @dataclass(slots=True)
 class _Last:
-    """What was last written of a site, or the site as it was first seen."""
+    """What was last written of a site, or, not `written`, the site as it was first seen."""
 
     version: int
     day: date
     at: float
+    written: bool
 
 
 class SnapshotWriter:
@@ -208,7 +209,8 @@ class SnapshotWriter:
         """Write all that changed since their last snapshot."""
         for engine in engines:
             last = self._last.get(engine.site)
-            if last is None or last.version != version_of(engine.epoch, engine.offset):
+            version = version_of(engine.epoch, engine.offset)
+            if last is None or not last.written or last.version != version:
                 await self._write(engine)
 
     def _due(self, engine: Engine) -> bool:
@@ -217,7 +219,7 @@ class SnapshotWriter:
         version, day = version_of(engine.epoch, engine.offset), _day_of(engine)
         last = self._last.get(engine.site)
         if last is None:
-            self._last[engine.site] = _Last(version, day, self._monotonic())
+            self._last[engine.site] = _Last(version, day, self._monotonic(), written=False)
             return False
         if version == last.version:
             return False
@@ -227,7 +229,7 @@ class SnapshotWriter:
         """A snapshot that fails is logged and tried again later: the earlier ones still serve."""
         began = self._monotonic()
         snapshot = Snapshot.of(engine)
-        self._last[engine.site] = _Last(snapshot.version, _day_of(engine), began)
+        self._last[engine.site] = _Last(snapshot.version, _day_of(engine), began, written=True)
         try:
             path = await asyncio.to_thread(write_snapshot, self._root, snapshot)
             await asyncio.to_thread(prune_snapshots, self._root, engine.site)

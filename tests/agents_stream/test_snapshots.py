@@ -165,6 +165,16 @@ async def test_snapshots_are_written_every_few_minutes_and_only_after_a_change(
     assert read_snapshot(newest).journal == 20
 
 
+async def test_a_site_that_was_seen_but_never_written_is_written_at_the_end(tmp_path: Path) -> None:
+    figures = WorkerFigures()
+    writer = SnapshotWriter(tmp_path, figures, monotonic=lambda: 0.0)
+    site = _site()
+    await writer.write_due([site])
+    assert figures.snapshots == 0
+    await writer.write_all([site])
+    assert figures.snapshots == 1
+
+
 async def test_a_new_day_of_the_site_brings_a_snapshot(tmp_path: Path) -> None:
     figures = WorkerFigures()
     writer = SnapshotWriter(tmp_path, figures, monotonic=lambda: 0.0)
