@@ -78,6 +78,7 @@ class Centre:
     seed: int = 7
     start: int = NOON
     time_zone: str = "Etc/GMT-2"
+    formula: str = "abandons_negative"
 
     def records(self, at: int, epoch: int = 1, offset: int = 1) -> list[LiveRecord]:
         """All parts at a moment."""
@@ -162,7 +163,7 @@ class Centre:
                     sums[name] += value
             windows[window] = {
                 **sums,
-                "service_level": ratio(*service_level_parts(sums, "abandons_negative", False)),
+                "service_level": ratio(*service_level_parts(sums, self.formula, False)),
                 "abandonment": ratio(*abandonment_parts(sums)),
                 "asa_ms": ratio(*asa_parts(sums)),
                 "aht_ms": ratio(*aht_parts(sums)),
@@ -226,7 +227,7 @@ class Centre:
             "time_zone": self.time_zone,
             "sources": {"bank-1999": at - 1_400},
             "day_start": at - TODAY_MINUTES * MINUTE,
-            "formula": "abandons_negative",
+            "formula": self.formula,
             "threshold_ms": 20_000,
             "targets": self.queues[0].targets if self.queues else {},
         }
@@ -395,4 +396,4 @@ def extreme() -> Centre:
         for k in range(30)
     ]  # fmt: skip
     name = "Allgemeine Versicherungs- und Beteiligungsgesellschaft der Vereinigten Landesverbände"
-    return Centre("extreme", name, queues, agents, teams, seed=37)
+    return Centre("extreme", name, queues, agents, teams, seed=37, formula="sl_event_positive")

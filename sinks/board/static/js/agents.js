@@ -140,7 +140,7 @@ function fillAgent(node, row, names) {
   setIcon(symbol, row.state);
   setText(word, STATES[row.state] ?? row.state);
   setData(figures.time, "since", row.since);
-  setText(reason, row.reason ? ` ${row.reason}` : "");
+  setText(reason, row.reason ?? "");
   setText(figures.contacts, row.contacts?.length ? integer(row.contacts.length) : "");
   const team = names.get(row.team) ?? row.team ?? "";
   setText(figures.team, team);

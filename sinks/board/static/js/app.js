@@ -184,7 +184,8 @@ function begin() {
     follow();
   });
   watchTips();
-  new ResizeObserver(keepClear).observe(document.body);
+  const sized = new ResizeObserver(keepClear);
+  for (const node of [document.body, byId("top")]) sized.observe(node);
   readAddress();
   follow();
   askSites();
