@@ -18,19 +18,19 @@ from rich.logging import RichHandler
 from pipeline.demo.day import DemoError
 from pipeline.simulate.options import Options, OptionsError, Scenario
 from pipeline.stack.folder import DataFolder, FolderError, Mode
-from pipeline.stack.roles import embedded_config, environment
+from pipeline.stack.roles import PortTaken, embedded_config, environment
 from pipeline.stack.source import Play, feeder_command, is_over, prepare
 from pipeline.stack.supervisor import Stack, StackError
-from schemas.clock import Clock
 from schemas.config import PREFIX, Config, ConfigError
 
 log = logging.getLogger("callboard")
 
 STACK_FILE = "stack.json"
+DEFAULT_DATA = Path(".callboard")
 
 
 def up(
-    data: Annotated[Path, typer.Option(help="Folder of the stack.")] = Path(".callboard"),
+    data: Annotated[Path, typer.Option(help="Folder of the stack.")] = DEFAULT_DATA,
     pace: Annotated[
         float, typer.Option(help="How many times as fast as time passes the demo's clock goes.")
     ] = 1.0,
@@ -59,6 +59,8 @@ def up(
     )
     for noisy in ("aiokafka", "httpx", "watchfiles"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
+    # Topics are made anew at every start, which is nothing to tell.
+    logging.getLogger("pipeline.topics").setLevel(logging.WARNING)
     try:
         if simulate and empty:
             raise OptionsError("give --simulate or --empty, not both")
@@ -66,14 +68,16 @@ def up(
             raise OptionsError(f"--pace must be between 0 and 1000, not {pace:g}")
         mode = Mode.SIMULATE if simulate else Mode.EMPTY if empty else Mode.DEMO
         options = replace(Options(), agents=agents, queues=queues, scenario=scenario, seed=seed)
-        _run(DataFolder(data), Play(mode, pace, options), fresh, console)
-    except (FolderError, StackError, OptionsError, DemoError, ConfigError) as error:
+        folder = DataFolder(data)
+        with folder.held():
+            _run(folder, Play(mode, pace, options), fresh, console)
+    except (FolderError, StackError, OptionsError, DemoError, ConfigError, PortTaken) as error:
         console.print(str(error), style="red", markup=False, highlight=False)
         raise typer.Exit(1) from None
 
 
 def _run(folder: DataFolder, play: Play, fresh: bool, console: Console) -> None:
-    new = _claim(folder, play.mode, fresh, console)
+    new = _claim(folder, play, fresh, console)
     config = embedded_config(folder, folder.store_secrets(), os.environ)
     with console.status("laying out the day so far …"):
         prepare(folder, play, new)
@@ -81,14 +85,14 @@ def _run(folder: DataFolder, play: Play, fresh: bool, console: Console) -> None:
     console.print("stopped")
 
 
-def _claim(folder: DataFolder, mode: Mode, fresh: bool, console: Console) -> bool:
+def _claim(folder: DataFolder, play: Play, fresh: bool, console: Console) -> bool:
     if fresh:
         folder.clear()
-    new = folder.claim(mode)
-    if not new and mode is Mode.DEMO and is_over(folder, Clock().now_ms()):
+    new = folder.claim(play.mode)
+    if not new and play.mode is Mode.DEMO and is_over(folder, play.pace):
         console.print("the demo's bank has closed since: a new demo begins")
         folder.clear()
-        new = folder.claim(mode)
+        new = folder.claim(play.mode)
     return new
 
 
@@ -104,15 +108,22 @@ async def _supervise(folder: DataFolder, config: Config, play: Play, console: Co
             lambda part: status.update(f"starting {part} …"),
         )
 
+        file = folder.root / STACK_FILE
+        # A stack that was killed leaves its own.
+        file.unlink(missing_ok=True)
+
         def started() -> None:
             status.stop()
+            if file.exists():
+                log.info("all is up again, as epoch %d", stack.config.epoch)
+            else:
+                _print_addresses(folder, stack.config, console)
             _write_stack_file(folder, stack.config)
-            _print_addresses(folder, stack.config, console)
 
         try:
             await stack.run(stop, started)
         finally:
-            (folder.root / STACK_FILE).unlink(missing_ok=True)
+            file.unlink(missing_ok=True)
 
 
 def _write_stack_file(folder: DataFolder, config: Config) -> None:
@@ -125,11 +136,13 @@ def _write_stack_file(folder: DataFolder, config: Config) -> None:
 
 def _print_addresses(folder: DataFolder, config: Config, console: Console) -> None:
     store = config.clickhouse_url.removeprefix("http://")
+    here = folder.root == DEFAULT_DATA
+    sql = "callboard sql" if here else f"CALLBOARD_DATA_DIR={folder.root} callboard sql"
     lines = {
         "board": f"http://{config.board_host}:{config.board_port}/",
         "events": f"POST http://{config.door_host}:{config.door_port}/v1/events",
         "metrics": f"http://127.0.0.1:{config.worker_port}/metrics",
-        "SQL": f'callboard sql "…"  or  http://analyst:{config.analyst_password}@{store}/',
+        "SQL": f'{sql} "…"  or  http://analyst:{config.analyst_password}@{store}/',
         "settings": f"{folder.settings} (edit while it runs)",
         "logs": str(folder.logs),
     }

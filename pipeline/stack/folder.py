@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -22,6 +25,7 @@ _OURS = (
     "simulation.json",
     "feeder.json",
     "stack.json",
+    "lock",
     "journal",
     "snapshots",
     "store",
@@ -76,6 +80,29 @@ class DataFolder:
         """The clock file."""
         return self.root / "clock.json"
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keeps other stacks away while the block lasts. Raises `FolderError` if one is there.
+
+        The lock goes with the process, however that ends.
+        """
+        self._refuse_strangers()
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / "lock").open("ab") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise FolderError(
+                    f"a stack runs in {self.root} already; stop it, or start with --data FOLDER"
+                ) from None
+            yield
+
+    def _refuse_strangers(self) -> None:
+        entries = self.root.iterdir() if self.root.is_dir() else ()
+        strangers = [entry.name for entry in entries if entry.name not in _OURS]
+        if strangers and not (self.root / MODE_FILE).exists():
+            raise FolderError(f"{self.root} is no folder of callboard: it holds {strangers[0]}")
+
     def claim(self, mode: Mode) -> bool:
         """Takes the folder for a mode; whether it is new. Raises `FolderError` if it is another's.
 
@@ -91,9 +118,7 @@ class DataFolder:
                     "or with --data FOLDER elsewhere"
                 )
             return False
-        strangers = [entry.name for entry in self.root.iterdir() if entry.name not in _OURS]
-        if strangers:
-            raise FolderError(f"{self.root} is no folder of callboard: it holds {strangers[0]}")
+        self._refuse_strangers()
         path.write_bytes(orjson.dumps({"mode": mode}))
         return True
 
@@ -101,7 +126,8 @@ class DataFolder:
         """Removes what an earlier stack left; nothing else in the folder."""
         if not (self.root / MODE_FILE).exists():
             return
-        for name in _OURS:
+        # The lock is held by who clears.
+        for name in (name for name in _OURS if name != "lock"):
             path = self.root / name
             if path.is_dir():
                 shutil.rmtree(path)

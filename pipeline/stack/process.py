@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import signal
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,8 @@ class RoleProcess:
         self._process: asyncio.subprocess.Process | None = None
         self._started = 0.0
         self._pause_s = _FIRST_PAUSE_S
+        self._turn = asyncio.Lock()
+        self._over = False
 
     @property
     def pid(self) -> int:
@@ -38,8 +41,24 @@ class RoleProcess:
         """Whether the process lives."""
         return self._process is not None and self._process.returncode is None
 
+    @property
+    def log(self) -> Path:
+        """Where what it prints goes."""
+        return self._log
+
     async def start(self) -> None:
-        """Start the process; what it prints goes to its log file."""
+        """Start the process, unless it was stopped for good meanwhile.
+
+        A start that its caller gives up goes on: cut off, it could leave a process nobody knows.
+        """
+        await asyncio.shield(self._start())
+
+    async def _start(self) -> None:
+        async with self._turn:
+            if not self._over:
+                await self._spawn()
+
+    async def _spawn(self) -> None:
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
@@ -67,21 +86,20 @@ class RoleProcess:
         return pause
 
     async def stop(self, grace_s: float) -> None:
-        """Ask the process to end and kill it if it has not within the grace."""
-        if not self.running:
-            return
-        assert self._process is not None
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            async with asyncio.timeout(grace_s):
-                await self._process.wait()
-        except TimeoutError:
-            await self.kill()
+        """End the process for good: ask it to, and kill it if it has not within the grace.
 
-    async def kill(self) -> None:
-        """End the process at once."""
-        if self._process is not None and self._process.returncode is None:
-            self._process.kill()
+        With a grace of 0 it is killed at once.
+        """
+        self._over = True
+        async with self._turn:
+            if self._process is None or not self.running:
+                return
+            if grace_s:
+                self._process.send_signal(signal.SIGTERM)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._process.wait(), grace_s)
+            if self.running:
+                self._process.kill()
             await self._process.wait()
 
     def last_words(self, lines: int = 5) -> str:

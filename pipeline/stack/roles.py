@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from pipeline.stack.folder import DataFolder, StoreSecrets
@@ -19,29 +20,37 @@ ROLES = ("door", "ingest", "agents", "sink", "board")
 """In the order of their start; they stop in this order, too."""
 
 
+_PORTS = ("door_port", "board_port", "worker_port", "ingest_port", "sink_port")
+
+
+class PortTaken(ValueError):
+    """A port that was asked for is in use; the message says which variable to change."""
+
+
 def embedded_config(
     folder: DataFolder, secrets: StoreSecrets, environ: Mapping[str, str]
 ) -> Config:
-    """The configuration of all roles; a port that is taken is replaced by a free one.
+    """The configuration of all roles; a usual port that is taken is replaced by a free one.
 
-    What the environment says of hosts, ports and limits is kept; addresses of broker and store are
-    the stack's own.
+    What the environment says of hosts, ports and limits is kept; broker and store are the stack's
+    own, only their ports may be given. Raises `PortTaken` for a port that was asked for.
     """
     given = Config.from_env(environ)
-    ports = {
-        name: _free(getattr(given, name))
-        for name in ("door_port", "board_port", "worker_port", "ingest_port", "sink_port")
-    }
+    wanted = {name: getattr(given, name) for name in _PORTS}
+    wanted["bootstrap"] = _port_of(given.bootstrap, 9092)
+    wanted["clickhouse_url"] = _port_of(given.clickhouse_url, 8123)
+    asked = {name for name in wanted if variable_of(name) in environ}
+    ports = _free_ports(wanted, asked)
     root = folder.root.resolve()
     return given.model_copy(
         update={
-            **ports,
-            "bootstrap": f"127.0.0.1:{_free(_port_of(given.bootstrap, 9092))}",
+            **{name: ports[name] for name in _PORTS},
+            "bootstrap": f"127.0.0.1:{ports['bootstrap']}",
             "partitions": PARTITIONS,
             "settings_dir": root / "settings",
             "data_dir": root,
             "snapshot_dir": str(root / "snapshots"),
-            "clickhouse_url": f"http://127.0.0.1:{_free(_port_of(given.clickhouse_url, 8123))}",
+            "clickhouse_url": f"http://127.0.0.1:{ports['clickhouse_url']}",
             "clickhouse_user": "writer",
             "clickhouse_password": secrets.writer,
             "analyst_password": secrets.analyst,
@@ -100,13 +109,24 @@ def _port_of(address: str, default: int) -> int:
     return int(port) if port.isdigit() else default
 
 
-def _free(port: int) -> int:
-    """The port, or another one if it is taken or 0."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            probe.bind(("127.0.0.1", 0))
-        free: int = probe.getsockname()[1]
-        return free
+def _free_ports(wanted: Mapping[str, int], asked: Collection[str]) -> dict[str, int]:
+    """For each name its port, or a free one if that is 0 or taken; `asked` must not be taken.
+
+    All are held until the last is found, so that none is found twice.
+    """
+    with contextlib.ExitStack() as held:
+        found = {}
+        for name, port in wanted.items():
+            probe = held.enter_context(socket.socket())
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                if name in asked:
+                    raise PortTaken(
+                        f"port {port} cannot be had ({error.strerror}): set {variable_of(name)} to "
+                        "another one, or to none for a free one"
+                    ) from None
+                probe.bind(("127.0.0.1", 0))
+            found[name] = probe.getsockname()[1]
+        return found

@@ -12,14 +12,14 @@ from pipeline.demo.day import DemoPlan
 from pipeline.demo.feeder import PLAN_FILE, POSITION_FILE
 from pipeline.demo.feeder import position_of as demo_position
 from pipeline.demo.settings import write_demo_settings
-from pipeline.ingest.journal import Journal, read_journal
+from pipeline.ingest.journal import Journal, read_journal, segments_of
 from pipeline.ingest.raw import RawRecord
 from pipeline.simulate import live
 from pipeline.simulate.feed import Position
 from pipeline.simulate.options import Options
 from pipeline.simulate.settings import write_site_settings
 from pipeline.simulate.stream import Record, Simulation
-from pipeline.stack.folder import DataFolder, Mode
+from pipeline.stack.folder import DataFolder, FolderError, Mode
 from schemas.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -42,15 +42,16 @@ def feeder_command(mode: Mode) -> list[str]:
     return [sys.executable, "-m", modules[mode]] if mode in modules else []
 
 
-def is_over(folder: DataFolder, now_ms: int) -> bool:
+def is_over(folder: DataFolder, pace: float) -> bool:
     """Whether a demo was left so long ago that its bank is closed now, and no board would move."""
     plan = DemoPlan.load(folder.root / PLAN_FILE)
-    return plan is not None and not plan.open_at(now_ms)
+    return plan is not None and not plan.open_at(_clock_to_go_on(folder, pace).now_ms())
 
 
 def prepare(folder: DataFolder, play: Play, new: bool) -> None:
     """Writes clock, plan and settings, and journals what came due while nobody was there."""
-    clock = _write_clock(folder, play.pace, new)
+    clock = _clock_to_go_on(folder, play.pace)
+    clock.write(folder.clock)
     now = clock.now_ms() if clock.pace == 1.0 else clock.site_ms
     if play.mode is Mode.DEMO:
         _prepare_demo(folder, now)
@@ -61,32 +62,43 @@ def prepare(folder: DataFolder, play: Play, new: bool) -> None:
         (folder.settings / "default.yml").write_text("site: default\n")
 
 
-def _write_clock(folder: DataFolder, pace: float, new: bool) -> Clock:
-    """At pace 1 the wall clock; at any other one that goes on from where the stack was left."""
+def _clock_to_go_on(folder: DataFolder, pace: float) -> Clock:
+    """At pace 1 the wall clock; at any other one that goes on from where the stack was left.
+
+    A stack that was ahead of the wall clock goes on from there at any pace, or its time would stand
+    still until the wall clock had come so far.
+    """
     wall = Clock().now_ms()
-    clock = Clock()
-    if pace != 1.0:
-        clock = Clock(wall, wall if new else _last_received(folder, wall) + 1, pace)
-    clock.write(folder.clock)
-    return clock
+    left = _last_received(folder, wall)
+    if pace == 1.0 and left <= wall:
+        return Clock()
+    return Clock(wall, left + 1, pace)
+
+
+def stop_clock(folder: DataFolder) -> None:
+    """Lets a paced clock stand still until `start_clock`; nobody who reads it may be running.
+
+    At a high pace a start would otherwise cost minutes of the site's time, and what the feeder has
+    to hand over would be late before it could.
+    """
+    clock = Clock.from_file(folder.clock)
+    if clock.pace != 1.0:
+        now = Clock().now_ms()
+        Clock(now, clock.at(now), clock.pace).write(folder.clock)
 
 
 def start_clock(folder: DataFolder) -> None:
-    """Lets a paced clock run from now on: until here it stood where the journal ends.
-
-    At a high pace the start of the stack would otherwise cost minutes of the site's time, and what
-    the feeder has to hand over would be late before it could.
-    """
+    """Lets a paced clock run on from now."""
     clock = Clock.from_file(folder.clock)
     if clock.pace != 1.0:
         Clock(Clock().now_ms(), clock.site_ms, clock.pace).write(folder.clock)
 
 
 def _last_received(folder: DataFolder, default: int) -> int:
-    last = default if not folder.journal.exists() else None
-    for _, record in read_journal(folder.journal) if last is None else ():
-        last = max(last or 0, record.received)
-    return default if last is None else last
+    if not segments_of(folder.journal):
+        return default
+    received = (record.received for _, record in read_journal(folder.journal))
+    return max(received, default=default)
 
 
 def _prepare_demo(folder: DataFolder, now: int) -> None:
@@ -103,13 +115,27 @@ def _prepare_demo(folder: DataFolder, now: int) -> None:
 def _prepare_simulation(folder: DataFolder, base: Options, now: int) -> None:
     path = folder.root / live.OPTIONS_FILE
     options = live.load_options(path)
-    if options is None:
+    if options is not None:
+        _refuse_other(base, options)
+    else:
         options = live.live_options(base, now)
         live.save_options(options, path)
         for centre in Simulation(options).centres:
             write_site_settings(centre.plan, folder.settings)
     position = live.position_of(options, folder.root / live.POSITION_FILE)
     _journal_until(folder, Simulation(options).records(position.at), position, now)
+
+
+def _refuse_other(asked: Options, held: Options) -> None:
+    """Another centre in the same folder would be told on with the events of this one."""
+    names = ("agents", "queues", "scenario", "seed")
+    differing = [name for name in names if getattr(asked, name) != getattr(held, name)]
+    if differing:
+        told = ", ".join(f"{name} {getattr(held, name)}" for name in differing)
+        raise FolderError(
+            f"the folder holds a simulation with {told}; start with --fresh to begin another, or "
+            "with --data FOLDER elsewhere"
+        )
 
 
 def _journal_until(

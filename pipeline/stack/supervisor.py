@@ -2,6 +2,7 @@
 
 The order of a start: store, its schema, the epoch file, broker, topics, roles, feeder. The store
 outlives an epoch; all other roles belong to one, for their offsets are those of its broker.
+Anything may die at any time, also while a new epoch begins: then another one does.
 
 `StackError` is raised when a part does not come up; the message holds the end of its log.
 """
@@ -17,6 +18,8 @@ from pathlib import Path
 
 import aiohttp
 import orjson
+from aiokafka.errors import KafkaError
+from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from pipeline.ingest.settings_folder import SettingsFolder
 from pipeline.stack.epoch import begin_epoch
@@ -30,11 +33,11 @@ from pipeline.stack.roles import (
     ready_addresses,
     role_command,
 )
-from pipeline.stack.source import start_clock
+from pipeline.stack.source import start_clock, stop_clock
 from pipeline.topics import ensure_topics
 from schemas.config import Config
 from sinks.clickhouse import migrate
-from sinks.clickhouse.query import connect
+from sinks.clickhouse.query import QueryError, connect
 
 log = logging.getLogger(__name__)
 
@@ -43,12 +46,18 @@ GRACE_S = 10.0
 BROKER_LIMIT_BYTES = 1_000_000_000
 """The broker keeps its log in memory; beyond this a new epoch begins."""
 _LOOK_S = 5.0
+_BREATH_S = 0.5
+_PATIENCE = 10
 
 Say = Callable[[str], None]
 
 
 class StackError(RuntimeError):
     """A part of the stack did not come up."""
+
+
+class EpochOver(Exception):
+    """The broker ended before the epoch had begun."""
 
 
 class Stack:
@@ -67,21 +76,45 @@ class Stack:
         self._why = ""
 
     async def run(self, stop: asyncio.Event, started: Callable[[], None]) -> None:
-        """Runs until `stop` is set; `started` is called when everything is up for the first time.
+        """Runs until `stop` is set; `started` is called whenever everything is up.
 
         Raises `StackError` if a part does not come up.
         """
+        work = asyncio.create_task(self._work(started))
+        stopped = asyncio.create_task(stop.wait())
         try:
-            await self._start_store()
-            start_clock(self.folder)
-            await self._begin_epoch()
-            started()
-            while not stop.is_set():
-                await self._until(stop)
-                if not stop.is_set():
-                    await self._begin_again()
+            await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                await work
         finally:
+            for task in (work, stopped):
+                task.cancel()
+            await asyncio.gather(work, stopped, return_exceptions=True)
             await self._stop_all()
+
+    async def _work(self, started: Callable[[], None]) -> None:
+        await self._start_store()
+        failures = 0
+        while failures < _PATIENCE:
+            if await self._has_begun():
+                failures = 0
+                started()
+                await self._end_of_epoch()
+            else:
+                failures += 1
+                await asyncio.sleep(_BREATH_S)
+            log.warning("%s: a new epoch begins from snapshot and journal", self._why)
+            await self._stop_epoch()
+        raise StackError(f"no epoch could begin, {failures} times in a row: {self._why}")
+
+    async def _has_begun(self) -> bool:
+        """Begins an epoch; False if broker or store died meanwhile."""
+        try:
+            await self._begin_epoch()
+        except (EpochOver, KafkaError, OSError, ClickHouseError, QueryError) as error:
+            self._why = self._why or f"an epoch did not begin: {error!r}"
+            return False
+        return True
 
     # --- start --------------------------------------------------------------------------------
 
@@ -97,6 +130,8 @@ class Stack:
 
     async def _begin_epoch(self) -> None:
         self._roll.clear()
+        self._why = ""
+        await self._until_ready("store")
         durable = await asyncio.to_thread(self._durable)
         sites = _sites_in(self.folder.settings)
         epoch = begin_epoch(self.folder.root, sites, durable)
@@ -105,6 +140,7 @@ class Stack:
         await self._launch("broker", broker_command(config.bootstrap), config)
         await self._until_port("broker", config.bootstrap)
         await ensure_topics(config.bootstrap, config.partitions)
+        start_clock(self.folder)
         for role in ROLES:
             await self._launch(role, role_command(role), config)
         if self._feeder:
@@ -143,6 +179,8 @@ class Stack:
     async def _until_true(self, name: str, probe: Callable[[], Awaitable[bool]]) -> None:
         deadline = asyncio.get_running_loop().time() + START_S
         while not await probe():
+            if self._roll.is_set():
+                raise EpochOver
             if asyncio.get_running_loop().time() > deadline:
                 words = self.processes[name].last_words()
                 raise StackError(f"{name} is not ready after {START_S:.0f} s:\n{words}")
@@ -160,7 +198,13 @@ class Stack:
             if process.name == "feeder" and code == 0:
                 return
             pause = process.pause_before_restart()
-            log.warning("%s ended (%s), again in %.1f s", process.name, _ending(code), pause)
+            log.warning(
+                "%s ended (%s), it is started again in %.1f s; its log is %s",
+                process.name,
+                _ending(code),
+                pause,
+                process.log,
+            )
             await asyncio.sleep(pause)
             await process.start()
 
@@ -168,28 +212,24 @@ class Stack:
         self._why = why
         self._roll.set()
 
-    async def _until(self, stop: asyncio.Event) -> None:
-        """Waits for the stop or for the end of the epoch, and keeps an eye on the broker's size."""
-        waits = [asyncio.create_task(event.wait()) for event in (stop, self._roll)]
-        try:
-            while not (stop.is_set() or self._roll.is_set()):
-                await asyncio.wait(waits, timeout=_LOOK_S, return_when=asyncio.FIRST_COMPLETED)
-                size = _resident(self.processes["broker"].pid)
-                if size > BROKER_LIMIT_BYTES:
-                    self._ask_roll(f"the broker holds {size / 1e6:.0f} MB")
-        finally:
-            for wait in waits:
-                wait.cancel()
-
-    async def _begin_again(self) -> None:
-        log.warning("%s: a new epoch begins from snapshot and journal", self._why)
-        broker_lives = self.processes["broker"].running
-        for name in ("feeder", *ROLES):
-            await self._stop_one(name, GRACE_S if broker_lives else 0.0)
-        await self._stop_one("broker", GRACE_S)
-        await self._begin_epoch()
+    async def _end_of_epoch(self) -> None:
+        """Waits for the end of the broker, and asks for it where it has grown too large."""
+        while not self._roll.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._roll.wait(), _LOOK_S)
+            size = _resident(self.processes["broker"].pid)
+            if size > BROKER_LIMIT_BYTES:
+                self._ask_roll(f"the broker holds {size / 1e6:.0f} MB")
 
     # --- stop ---------------------------------------------------------------------------------
+
+    async def _stop_epoch(self) -> None:
+        """What the worker knows is lost with a broker that died, for it cannot hand it on."""
+        broker = self.processes.get("broker")
+        grace_s = GRACE_S if broker is not None and broker.running else 0.0
+        for name in ("feeder", *ROLES, "broker"):
+            await self._stop_one(name, grace_s)
+        stop_clock(self.folder)
 
     async def _stop_all(self) -> None:
         """In the order of the data, so that each role can hand on what it holds."""
@@ -202,12 +242,8 @@ class Stack:
             watcher.cancel()
             await asyncio.gather(watcher, return_exceptions=True)
         process = self.processes.get(name)
-        if process is None:
-            return
-        if grace_s:
+        if process is not None:
             await process.stop(grace_s)
-        else:
-            await process.kill()
 
 
 def _sites_in(folder: Path) -> list[str]:

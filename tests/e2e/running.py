@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -15,11 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from pipeline.ingest.journal import read_journal
+from schemas.clock import Clock
 from schemas.config import Config
+from schemas.frames import decode_frame
+from schemas.topics import FRAMES
+from sinks.prometheus import names
+from tests.e2e.figures import VIEWS, WINDOWS, Figures, Json, of_sql
 
-Json = dict[str, Any]
 KEYS = ("queues", "teams", "all", "late", "inconsistent", "dead_lettered")
 _EXTRAS = ("parts", "longest_since", "waiting_past_threshold", "name", "formula", "targets")
 
@@ -40,24 +46,46 @@ class RunningStack:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    @property
+    def running(self) -> bool:
+        """Whether the stack's own process lives."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """The stack's own process."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Starts the stack and waits until it says that it is up."""
+        self.launch()
+        self.until(lambda: self._file()["pid"] == self.pid, 90, "the stack comes up")
+
+    def launch(self, **variables: str) -> None:
+        """Starts the stack and does not wait; `variables` are added to its environment."""
         environ = {k: v for k, v in os.environ.items() if not k.startswith("CALLBOARD_")}
         for name in ("DOOR", "BOARD", "WORKER", "INGEST", "SINK"):
             environ[f"CALLBOARD_{name}_PORT"] = "0"
         environ["CALLBOARD_BOOTSTRAP"] = "127.0.0.1:0"
         environ["CALLBOARD_CLICKHOUSE_URL"] = "http://127.0.0.1:0"
+        environ.update(variables)
         command = [sys.executable, "-m", "pipeline.cli.main", "up", "--data", str(self.folder)]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, *self.options], stdout=log, stderr=log, env=environ
             )
-        self.until(lambda: (self.folder / "stack.json").exists(), 90, "the stack comes up")
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> int:
         """Ends it as Ctrl-C does; the exit code."""
         assert self._process is not None
+        self.thaw()
         self._process.send_signal(how)
+        return self.ended()
+
+    def ended(self) -> int:
+        """Waits for its end; the exit code."""
+        assert self._process is not None
         try:
             return self._process.wait(60)
         except subprocess.TimeoutExpired:
@@ -84,8 +112,12 @@ class RunningStack:
     @property
     def config(self) -> Config:
         """The configuration its roles were given."""
-        obj = orjson.loads((self.folder / "stack.json").read_bytes())
-        return Config.from_env(obj["environ"])
+        return Config.from_env(self._file()["environ"])
+
+    def _file(self) -> Json:
+        """What the stack tells other commands in its folder."""
+        found: Json = orjson.loads((self.folder / "stack.json").read_bytes())
+        return found
 
     def get(self, address: str) -> bytes:
         """The body of a page."""
@@ -100,23 +132,49 @@ class RunningStack:
         )
         return found
 
-    def metrics(self) -> dict[str, float]:
-        """Every sample of the worker's metrics by its name and labels."""
-        page = self.get(f"http://127.0.0.1:{self.config.worker_port}/metrics").decode()
-        lines = (line.rpartition(" ") for line in page.splitlines() if not line.startswith("#"))
-        return {name: float(value) for name, _, value in lines}
+    def metrics(self, role: str = "worker") -> str:
+        """A role's page of metrics."""
+        port = getattr(self.config, f"{role}_port")
+        return self.get(f"http://127.0.0.1:{port}/metrics").decode()
 
     def sql(self, query: str) -> list[Json]:
-        """Rows of a query, asked as the command line asks it."""
+        """Rows of a query, asked as any client of ClickHouse may ask as an analyst."""
+        config = self.config
+        request = urllib.request.Request(
+            f"{config.clickhouse_url}/?database={config.clickhouse_database}",
+            data=f"{query} FORMAT JSONEachRow".encode(),
+            headers={
+                "X-ClickHouse-User": "analyst",
+                "X-ClickHouse-Key": config.analyst_password,
+            },
+        )
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return [json.loads(line) for line in response.read().splitlines()]
+
+    def figures_in_sql(self, site: str) -> Figures:
+        """Everything the views say of the newest moment the store knows."""
+        return of_sql(
+            {
+                (view, window): self.sql(
+                    f"SELECT * FROM {view}(site = '{site}', window = '{window}', at = NULL)"
+                )
+                for view in VIEWS
+                for window in WINDOWS
+            }
+        )
+
+    def command(self, *words: str) -> str:
+        """What a command of this installation prints that finds the stack by its folder."""
+        environ = {k: v for k, v in os.environ.items() if not k.startswith("CALLBOARD_")}
         done = subprocess.run(
-            [sys.executable, "-m", "pipeline.cli.main", "sql", "--format", "json", query],
-            env={**os.environ, **self.config.to_env()},
+            [sys.executable, "-m", "pipeline.cli.main", *words],
+            env={**environ, "CALLBOARD_DATA_DIR": str(self.folder)},
             capture_output=True,
             timeout=60,
             check=False,
         )
         assert done.returncode == 0, done.stderr.decode()
-        return [json.loads(line) for line in done.stdout.splitlines()]
+        return done.stdout.decode()
 
     def post(self, site: str, *events: Json) -> Json:
         """Hands events to the door."""
@@ -134,10 +192,12 @@ class RunningStack:
 
     def pids(self, role: str) -> list[int]:
         """Processes of a role, children of the stack."""
-        assert self._process is not None
-        marks = {"broker": "tansu", "feeder": "feeder"}
-        mark = marks.get(role, f"pipeline.cli.main\0{role}")
-        return [pid for pid, command in _children(self._process.pid) if mark in command]
+        mark = _MARKS.get(role, f"pipeline.cli.main\0{role}\0")
+        return [pid for pid, command in self.processes() if mark in command]
+
+    def processes(self) -> list[tuple[int, str]]:
+        """All children of the stack, with their command lines."""
+        return [] if self._process is None else list(_children(self._process.pid))
 
     def signal(self, role: str, number: signal.Signals) -> None:
         """Sends a signal to a role's process."""
@@ -146,45 +206,81 @@ class RunningStack:
         for pid in pids:
             os.kill(pid, number)
 
+    def drained(self, site: str) -> None:
+        """Waits until everything the door has taken up to now is on the board."""
+        fed = Clock.from_file(self.config.clock_file).now_ms()
+        # A tick that is later than the last input says that all of it was read.
+        self.until(lambda: self.board(site)["at"] > fed, 60, "all input is read")
+
     def freeze(self, site: str) -> int:
-        """Stops time: no more input, no more ticks; the site's time at which all stands still."""
-        if self.pids("feeder"):
-            self.signal("feeder", signal.SIGSTOP)
-        time.sleep(2.5)
+        """Stops ingest, and so the site's time, and waits until everybody is there; returns it.
+
+        The door goes on, as it does whenever ingest is down, so it matters to nobody how long.
+        """
         self.signal("ingest", signal.SIGSTOP)
-        at = -1
-        for _ in range(100):
-            time.sleep(0.5)
-            seen = self.board(site)["at"]
-            if seen == at:
-                break
-            at = seen
-        self.until(
-            lambda: (
-                self.sql(
-                    f"SELECT count() AS n FROM progress WHERE site = '{site}' "
-                    f"AND toUnixTimestamp64Milli(at) >= {at}"
-                )[0]["n"]
-                in (1, "1")
-            ),
-            60,
-            "the store has all rows",
-        )
+        at = self._standstill(site)
+        known = f"SELECT toUnixTimestamp64Milli(at) AS at FROM progress WHERE site = '{site}'"
+        self.until(lambda: int(self.sql(known)[0]["at"]) == at, 60, "the store has all rows")
         return at
+
+    def _standstill(self, site: str) -> int:
+        """The time of a board that has been the same for a second, with no frame left to read."""
+        seen, since = -1, time.monotonic()
+        deadline = since + 60
+        while time.monotonic() - since < 1:
+            time.sleep(0.1)
+            at = self.board(site)["at"]
+            if at != seen or self._lag():
+                seen, since = at, time.monotonic()
+            assert time.monotonic() < deadline, "time does not stand still"
+        return seen
+
+    def _lag(self) -> float:
+        lags = [
+            float(line.rpartition(" ")[2])
+            for line in self.metrics().splitlines()
+            if line.startswith(f"{names.LAG.name}{{")
+        ]
+        return max(lags, default=1)
 
     def thaw(self) -> None:
         """Lets time go on."""
-        self.signal("ingest", signal.SIGCONT)
-        if self.pids("feeder"):
-            self.signal("feeder", signal.SIGCONT)
+        for pid in self.pids("ingest"):
+            os.kill(pid, signal.SIGCONT)
+
+    def received(self) -> int:
+        """When the door took its newest record."""
+        return max(record.received for _, record in read_journal(self.folder / "journal"))
 
     def journalled(self, path: Path, site: str) -> Path:
-        """Writes every event the door ever took to a file, as the time machine reads it."""
+        """Writes every event that a frozen board knows to a file, as the time machine reads it."""
+        known = asyncio.run(_framed(self.config, site))
         with path.open("wb") as file:
-            for _, record in read_journal(self.folder / "journal"):
-                if record.site == site:
+            for number, record in read_journal(self.folder / "journal"):
+                if record.site == site and number <= known:
                     file.write(record.payload + b"\n")
         return path
+
+
+async def _framed(config: Config, site: str) -> int:
+    """The highest number in the journal that the frames of this epoch reach."""
+    restored = orjson.loads((config.data_dir / "epoch.json").read_bytes())["restore"]
+    known: list[int] = [restored.get(site, {}).get("journal", 0)]
+    consumer = AIOKafkaConsumer(bootstrap_servers=config.bootstrap)
+    await consumer.start()
+    try:
+        place = TopicPartition(FRAMES, 0)
+        consumer.assign([place])
+        consumer.seek(place, 0)
+        while records := (await consumer.getmany(place, timeout_ms=500)).get(place):
+            frames = [decode_frame(record.value) for record in records]
+            known += [frame.journal for frame in frames if frame.site == site]
+        return max(known)
+    finally:
+        await consumer.stop()
+
+
+_MARKS = {"broker": "tansu\0broker", "feeder": ".feeder\0"}
 
 
 def replayed(file: Path, settings: Path, at: int) -> Json:

@@ -1,106 +1,154 @@
-"""Garbage, duplicates and disorder at the raw topic: counted once, and nothing stops."""
+"""Garbage, duplicates and disorder at the raw topic: counted once each, and nothing stops."""
 
 from __future__ import annotations
 
 import random
-import time
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import orjson
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from schemas.topics import RAW
+from schemas.topics import DEAD, RAW
+from tests.e2e.figures import Json, differences, of_board
 from tests.e2e.running import RunningStack, contract, replayed
+from tests.e2e.sites import minutes_of_calls, new_site, now_ms
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
-SITE = "default"
-Json = dict[str, Any]
+SITE = "lab"
+KEPT = 65_536
+Bad = tuple[bytes, str, str, str | None]
+"""A payload, why it is dead-lettered, the field that is wrong, and the site it names, if any."""
 
 
-def _day(now: int) -> list[Json]:
-    """A few minutes of a small centre, whose last event lies just before now."""
-    dice = random.Random(7)
-    events: list[Json] = []
-    for n in range(200):
-        at = now - 300_000 + n * 1200
-        about = {"site": SITE, "contact": f"c{n}"}
-        agent = f"a{dice.randrange(5)}"
-        wait, talk = dice.randrange(30_000), dice.randrange(1, 30_000)
-        events.append({"type": "contact.queued", "ts": at, "queue": f"q{n % 3}", **about})
-        if n % 7 == 0:
-            events.append({"type": "contact.abandoned", "ts": at + wait, **about})
-            continue
-        events.append({"type": "contact.answered", "ts": at + wait, "agent": agent, **about})
-        ended = {"ts": at + wait + talk, "agent": agent, **about}
-        events += [{"type": "contact.released", **ended}, {"type": "contact.wrapped", **ended}]
-    return [event for event in events if event["ts"] < now]
-
-
-def _garbage(now: int) -> list[bytes]:
-    queued = {"type": "contact.queued", "site": SITE, "ts": now, "contact": "x", "queue": "q"}
-    wrong: list[Json] = [
-        {**queued, "ts": "noon"},
-        {**queued, "ts": True},
-        {**queued, "contact": ""},
-        {**queued, "contact": "x" * 201},
-        {**queued, "type": "contact.teleported"},
-        {**queued, "channel": "pigeon"},
-        {**queued, "ts": now + 3_600_000},
+def _of_the_site(now: int) -> list[Bad]:
+    """Bad records that count under the site they name."""
+    good = {"type": "contact.queued", "site": SITE, "ts": now, "contact": "x", "queue": "q"}
+    survey = {"type": "survey.answered", "site": SITE, "ts": now, "contact": "x"}
+    wrong: list[tuple[Json, str, str]] = [
+        ({**good, "ts": "noon"}, "unreadable", "ts"),
+        ({**good, "ts": True}, "unreadable", "ts"),
+        ({**good, "ts": now + 0.5}, "unreadable", "ts"),
+        ({**good, "contact": ""}, "unreadable", "contact"),
+        ({**good, "contact": "x" * 201}, "unreadable", "contact"),
+        ({**good, "contact": 7}, "unreadable", "contact"),
+        ({**good, "type": "contact.teleported"}, "unreadable", "type"),
+        ({**good, "channel": "pigeon"}, "unreadable", "channel"),
+        ({**survey, "csat": 6}, "unreadable", "csat"),
+        ({**survey, "nps": "9"}, "unreadable", "nps"),
+        ({**good, "ts": now + 3_600_000}, "future", "ts"),
     ]
-    return [orjson.dumps(event) for event in wrong]
+    return [(orjson.dumps(event), reason, field, SITE) for event, reason, field in wrong]
 
 
-async def _produce(stack: RunningStack, payloads: list[bytes], key: str = SITE) -> None:
+def _of_nobody(now: int) -> list[Bad]:
+    """Bad records that name no site there is."""
+    stranger = {"type": "contact.queued", "site": "nowhere", "ts": now, "contact": "x"}
+    return [
+        (b"not JSON at all", "unreadable", "payload", None),
+        (b"\xff\xfe", "unreadable", "payload", None),
+        (b"[1, 2]", "unreadable", "payload", None),
+        (b"{}", "unreadable", "type", None),
+        (random.Random(3).randbytes(1_000_000), "unreadable", "payload", None),
+        (orjson.dumps({**stranger, "queue": "q"}), "unknown_site", "site", "nowhere"),
+    ]
+
+
+async def _produce(stack: RunningStack, payloads: Iterable[bytes], key: str) -> list[int]:
+    """Write raw records as a user's own producer may; their offsets."""
     producer = AIOKafkaProducer(
         bootstrap_servers=stack.config.bootstrap, max_request_size=4_000_000
     )
     await producer.start()
     try:
+        sent = []
         for payload in payloads:
-            received = str(int(time.time() * 1000)).encode()
+            received = str(now_ms()).encode()
             headers = [("format", b"canonical"), ("source", b"test"), ("received", received)]
-            await producer.send(RAW, payload, key=key.encode(), headers=headers)
+            sent.append(await producer.send(RAW, payload, key=key.encode(), headers=headers))
         await producer.flush()
+        return [(await future).offset for future in sent]
     finally:
         await producer.stop()
 
 
-async def test_duplicates_disorder_and_garbage_give_the_same_integers(tmp_path: Path) -> None:
-    with RunningStack(tmp_path / "data", "--empty") as stack:
-        now = int(time.time() * 1000)
-        events = [orjson.dumps(event) for event in _day(now)]
-        shuffled = events * 2
-        random.Random(1).shuffle(shuffled)
-        garbage = _garbage(now)
-        # Without a readable site these count under none, but are dead letters all the same.
-        nameless = [b"not JSON at all", b"\xff\xfe", b"[1, 2]", b"{}"]
-        noise = [random.Random(3).randbytes(1_000_000)]
-        stranger = [orjson.dumps({**orjson.loads(garbage[0]), "ts": now, "site": "nowhere"})]
-        await _produce(stack, shuffled[:400] + garbage + shuffled[400:])
-        await _produce(stack, nameless + noise + stranger, key="nowhere")
-        stack.until(lambda: stack.board(SITE)["dead_lettered"] == len(garbage), 30, "counted")
-        at = stack.freeze(SITE)
-        file = tmp_path / "events.ndjson"
-        # The time machine knows no arrival, so what came from the future is left out for it.
-        file.write_bytes(b"\n".join(events + garbage[:-1]) + b"\n")
-        replay = replayed(file, stack.folder / "settings" / "default.yml", at)
-        board = stack.board(SITE)
-        for key in ("queues", "teams", "all", "inconsistent", "late"):
-            assert contract(board)[key] == contract(replay)[key], key
-        assert board["dead_lettered"] == len(garbage) == replay["dead_lettered"] + 1
-        assert stack.sql("SELECT * FROM reconciliation") == []
-        ingest = stack.config.ingest_port
-        stack.thaw()
-        page = ""
+async def _letters(stack: RunningStack) -> list[Json]:
+    """Everything on the topic of dead letters, each with its key."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=stack.config.bootstrap)
+    await consumer.start()
+    try:
+        place = TopicPartition(DEAD, 0)
+        consumer.assign([place])
+        consumer.seek(place, 0)
+        found: list[Json] = []
+        while records := (await consumer.getmany(place, timeout_ms=500)).get(place):
+            found += [{"key": orjson.loads(r.key), **orjson.loads(r.value)} for r in records]
+        return found
+    finally:
+        await consumer.stop()
 
-        def counted() -> bool:
-            nonlocal page
-            page = stack.get(f"http://127.0.0.1:{ingest}/metrics").decode()
-            letters = [line for line in page.splitlines() if "dead_letters_total{" in line]
-            total = sum(float(line.rpartition(" ")[2]) for line in letters)
-            return total == len(garbage) + len(nameless) + len(noise) + len(stranger)
 
-        stack.until(counted, 20, "every dead letter is counted once")
+async def test_duplicates_disorder_and_garbage_give_the_same_integers(
+    empty: RunningStack, tmp_path: Path
+) -> None:
+    new_site(empty, SITE)
+    now = now_ms()
+    events = [orjson.dumps(event) for event in minutes_of_calls(SITE, now)]
+    shuffled = events * 2
+    random.Random(1).shuffle(shuffled)
+    # The first event of some calls comes only behind the garbage.
+    before, after = shuffled[:500], shuffled[500:]
+    assert set(before) < set(events)
+    mine, nobodys = _of_the_site(now), _of_nobody(now)
+    await _produce(empty, before, SITE)
+    offsets = await _produce(empty, [bad[0] for bad in mine], SITE)
+    offsets += await _produce(empty, [bad[0] for bad in nobodys], "nowhere")
+    await _produce(empty, after, SITE)
+    empty.until(lambda: empty.board(SITE)["dead_lettered"] >= len(mine), 60, "it is counted")
+
+    empty.drained(SITE)
+    at = empty.freeze(SITE)
+    file = tmp_path / "events.ndjson"
+    # The time machine knows no arrival, so what came from the future is left out for it.
+    readable = [bad[0] for bad in mine if bad[1] != "future"]
+    file.write_bytes(b"\n".join(events + readable) + b"\n")
+    replay = replayed(file, empty.folder / "settings" / f"{SITE}.yml", at)
+    board = empty.board(SITE)
+    assert differences(of_board(board), of_board(replay)) == []
+    for key in ("queues", "teams", "all", "inconsistent", "late"):
+        assert contract(board)[key] == contract(replay)[key], key
+    assert board["dead_lettered"] == len(mine) == replay["dead_lettered"] + 1
+    assert differences(empty.figures_in_sql(SITE), of_board(board)) == []
+    assert empty.sql("SELECT * FROM reconciliation") == []
+    empty.thaw()
+
+    letters = await _letters(empty)
+    assert [_told(letter) for letter in sorted(letters, key=lambda found: found["offset"])] == [
+        _expected(empty, offset, bad)
+        for offset, bad in zip(offsets, [*mine, *nobodys], strict=True)
+    ]
+    assert all(letter["detail"] for letter in letters)
+    counted = sum(
+        float(line.rpartition(" ")[2])
+        for line in empty.metrics("ingest").splitlines()
+        if "dead_letters_total{" in line
+    )
+    assert counted == len(letters)
+
+
+def _told(letter: Json) -> Json:
+    kept = ("key", "reason", "field", "payload")
+    return {**{key: letter[key] for key in kept}, "site": letter.get("site")}
+
+
+def _expected(stack: RunningStack, offset: int, bad: Bad) -> Json:
+    payload, reason, field, site = bad
+    return {
+        "key": [stack.config.epoch, RAW, 0, offset],
+        "reason": reason,
+        "field": field,
+        "payload": payload[:KEPT].decode(errors="replace"),
+        "site": site,
+    }
