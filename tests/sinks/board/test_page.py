@@ -297,6 +297,24 @@ def test_colour_is_never_the_only_sign(browser: Browser) -> None:
         assert signs[level] in content
 
 
+def test_a_row_is_marked_as_its_worst_figure_and_says_which(browser: Browser) -> None:
+    browser.open("/?site=extreme#queues")
+    rows = browser.ask(
+        """return [...document.querySelectorAll('.queues tbody tr')].map(row => [
+          row.querySelector('.mark').dataset.level,
+          [...row.querySelectorAll('td[data-level]')].map(cell => cell.dataset.level)])"""
+    )
+    order = ["none", "on", "near", "off"]
+    for mark, cells in rows:
+        assert mark == max(cells, key=order.index)
+    browser.open("/?site=breached#wall")
+    browser.ask("document.querySelector('[data-tile=queues]').focus()")
+    said = browser.until(TIP, bool)
+    assert re.search(
+        r"Internet support: service level [\d.]+ % \(≥ 80 %\), longest wait [\d:]+", said
+    )
+
+
 def test_the_worst_queue_is_first_and_sorting_is_the_reader_s(browser: Browser) -> None:
     names = """return [...document.querySelectorAll('.queues tbody:not(.all) .name')]
       .map(n => n.innerText)"""
