@@ -103,6 +103,7 @@ class Visit:
         "queue",
         "queued_at",
         "reason",
+        "story",
     )
 
     def __init__(
@@ -113,8 +114,10 @@ class Visit:
         queued_at: int,
         limits: ResolvedQueue,
         cell: QueueCell,
+        story: int,
     ) -> None:
         self.contact = contact
+        self.story = story
         self.queue = queue
         self.channel = channel
         self.queued_at = queued_at
@@ -147,6 +150,7 @@ class Leg:
         "reason",
         "released_at",
         "segment",
+        "story",
         "stuck",
         "team",
         "visit_queued_at",
@@ -162,8 +166,10 @@ class Leg:
         channel: str,
         cell: QueueCell | None,
         deadline: int,
+        story: int,
     ) -> None:
         self.contact = contact
+        self.story = story
         self.agent = agent
         self.answered_at = answered_at
         self.queue = queue
@@ -185,10 +191,11 @@ class Leg:
 class Decline:
     """A ring that ended without an answer, counted for the visit it rang for."""
 
-    __slots__ = ("agent", "at", "cell", "channel", "contact", "ordinal", "queue", "reason")
+    __slots__ = ("agent", "at", "cell", "channel", "contact", "ordinal", "queue", "reason", "story")
 
     def __init__(self, contact: str, agent: str, at: int, reason: str, visit: Visit) -> None:
         self.contact = contact
+        self.story = visit.story
         self.agent = agent
         self.at = at
         self.reason = reason
