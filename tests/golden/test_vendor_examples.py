@@ -151,7 +151,7 @@ def test_amazon_connect_after_contact_work(subject: Subject) -> None:
 
 def test_amazon_connect_queued_callback(subject: Subject) -> None:
     """Amazon Connect, queued-callback-example: the voice contact that asks for a callback leaves
-    its queue and is not abandoned; the callback is in the queue for 21 s, from 11:38:39 to 11:39."""
+    its queue and is not abandoned; the callback is in it for 21 s, from 11:38:39 to 11:39:00."""
     events = [
         queued(clock("11:35"), "voice"),
         left(clock("11:37"), "voice", reason="callback"),
