@@ -53,9 +53,9 @@ export function targetText(kpi, target) {
   return `${want === "least" ? "≥" : "≤"} ${plain(target)}`;
 }
 
-// What makes a queue bad, in the order in which a supervisor would ask: all that may have a target,
-// so that a queue is marked as its worst figure is.
-const URGENT = ["service_level", "longest_wait_ms", "abandonment", "asa_ms", "aht_ms"];
+// What makes a queue bad, in the order in which a supervisor would ask: what those who call notice.
+// Handle time is not among them: an idle queue of long calls must not stand above one where people wait.
+const URGENT = ["service_level", "longest_wait_ms", "abandonment", "asa_ms"];
 
 export function judgeQueue(row) {
   let level = "none";

@@ -183,7 +183,7 @@ class WorstQueues {
     const lines = bad.map((row) => ["sum", `${row.name}: ${missesOf(row)}`]);
     return [
       ["head", `Worst queues first, ${WINDOWS[window].text}`],
-      ["", "By how far service level, longest wait, abandonment, ASA and AHT miss their targets; then by who waits."],
+      ["", "By how far service level, longest wait, abandonment and ASA miss their targets; then by who waits."],
       ...lines,
       ["", `Service level: ${board.formulas.service_level}`],
       ["", `Abandoned: ${board.formulas.abandonment}`],
