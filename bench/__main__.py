@@ -26,7 +26,7 @@ PARTS: dict[str, _Part] = {"engine": engine.run, "worker": worker.run, "latency"
 def main() -> None:
     """Run the parts asked for, all by default."""
     options = _options()
-    console = Console(width=110)
+    console = Console(width=120)
     result: dict[str, Any] = {"machine": describe()}
     console.print(f"callboard on {result['machine']['words']}", highlight=False)
     with tempfile.TemporaryDirectory() as name:

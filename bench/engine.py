@@ -66,7 +66,7 @@ def _repeat(workload: Workload, build: str, rows: str, repetitions: int) -> list
 
 def _table(workload: Workload, found: list[dict[str, Any]]) -> Table:
     shown = table(
-        f"engine, {workload.words}",
+        f"engine: {workload.framing}",
         ["build", "rows", "loads k/s", "apply k/s", "with decode k/s", "times loads", "changes ms"],
     )
     for one in found:

@@ -42,7 +42,7 @@ def run(workloads: list[Workload], repetitions: int, console: Console) -> list[d
 
 
 def _table(workload: Workload, held: list[Contest]) -> Table:
-    shown = table(f"worker, {workload.words}", ["", "k/s by CPU", "k/s by the clock"])
+    shown = table(f"worker: {workload.framing}", ["", "k/s by CPU", "k/s by the clock"])
     rates = {name: [one for one in held if one.contender == name] for name in CONTENDERS}
     for name, runs in rates.items():
         cpu = Spread.of(one.events / one.cpu_s / 1000 for one in runs)

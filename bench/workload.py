@@ -59,6 +59,7 @@ class Workload:
     events: int
     frames: int
     words: str
+    framing: str
 
 
 def write_frames(size: Size, handover_ms: int, path: Path) -> Workload:
@@ -74,8 +75,8 @@ def write_frames(size: Size, handover_ms: int, path: Path) -> Workload:
             events += count
             frames += 1
     handed = f"handed over every {handover_ms / 1000:g} s" if handover_ms else "handed over at once"
-    words = f"{size}: {events:,} events {handed}, {events / frames:.0f} a frame"
-    return Workload(path, events, frames, words)
+    framing = f"events {handed}, {events / frames:.0f} a frame"
+    return Workload(path, events, frames, f"{size}: {events:,} {framing}", framing)
 
 
 def read_frames(path: Path) -> list[bytes]:
