@@ -161,11 +161,14 @@ class FrameReader(Reader):
 
     def __init__(self, address: str, partitions: int = PARTITIONS) -> None:
         super().__init__(address, FRAMES, partitions)
+        self._frames: list[Frame] = []
 
     @property
     def frames(self) -> list[Frame]:
         """All frames so far."""
-        return [decode_frame(record.value) for record in self.records]
+        fresh = self.records[len(self._frames) :]
+        self._frames += [decode_frame(record.value) for record in fresh]
+        return self._frames
 
     def of(self, site: str) -> list[Frame]:
         """The frames of one site, in order."""

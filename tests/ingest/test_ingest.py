@@ -267,9 +267,11 @@ async def test_a_site_comes_and_goes_with_its_file(
             assert time.monotonic() < deadline
             await put_events(embedded.bootstrap, [(queued(2, "west"), clock())])
             await dead.more()
+        gone = clock()
+        await until(lambda: frames.of("north")[-1].now > gone + 500, frames)
         count = len(frames.of("west"))
-        await until(lambda: len(frames.of("north")) > 20, frames)
-        assert len(frames.of("west")) <= count + 1
+        await until(lambda: frames.of("north")[-1].now > gone + 2000, frames)
+        assert len(frames.of("west")) == count
 
 
 @pytest.mark.parametrize("by_group", [True, False])
