@@ -5,9 +5,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ENGINE := build/native/.built
 
-# Tests that start workers, the store or the whole stack over and over; `make test-all` has them.
-HEAVY := tests/agents_stream/test_worker.py tests/e2e/test_faults.py tests/e2e/test_garbage.py \
-  tests/sinks/clickhouse
+# The long tests of the store; `make test-all` has them.
+HEAVY := tests/sinks/clickhouse
 
 .PHONY: help demo test test-all check fix bench lock native clean
 help:           ## list the targets

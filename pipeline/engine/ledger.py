@@ -25,6 +25,9 @@ from pipeline.engine.model import (
 )
 from schemas.settings import ResolvedQueue, SiteSettings
 
+RowKey = tuple[str, str, int, str, int, int]
+"""Table, contact, moment, queue or agent, story, ordinal: what a row of the store is known by."""
+
 AGENT_PARTS = 32
 NEVER = (1 << 63) - 1
 
@@ -46,7 +49,7 @@ class Ledger:
         self.changed_legs: dict[Leg, None] = {}
         self.changed_declines: dict[Decline, None] = {}
         self.changed_agents: list[Agent] = []
-        self.withdrawn: dict[tuple[str, str, int, str, int], tuple[str, str, str]] = {}
+        self.withdrawn: dict[RowKey, tuple[str, str, str]] = {}
         self.dirty_parts: dict[str, None] = {}
         self.live_agents: dict[str, None] = {}
         self.use([(-NEVER, settings)])
@@ -236,7 +239,7 @@ class Ledger:
             self.miss(visit, -1)
         visit.outcome = RETRACTED
         self.changed_visits.pop(visit, None)
-        key = ("visits", visit.contact, visit.queued_at, visit.queue, 0)
+        key = ("visits", visit.contact, visit.queued_at, visit.queue, visit.story, 0)
         self._withdraw(key, (visit.queue, visit.channel, ""))
 
     def count_missed(self, before: int) -> None:
@@ -290,7 +293,7 @@ class Ledger:
         self.book_transferred(leg, -1)
         self.book_handled(leg, -1)
         self.changed_legs.pop(leg, None)
-        key = ("legs", leg.contact, leg.answered_at, leg.agent, 0)
+        key = ("legs", leg.contact, leg.answered_at, leg.agent, leg.story, 0)
         self._withdraw(key, (leg.queue, leg.channel, leg.agent))
 
     def book_decline(self, decline: Decline, sign: int) -> None:
@@ -300,10 +303,11 @@ class Ledger:
             self.changed_declines[decline] = None
             return
         self.changed_declines.pop(decline, None)
-        key = ("declines", decline.contact, decline.at, decline.agent, decline.ordinal)
-        self._withdraw(key, (decline.queue, decline.channel, decline.agent))
+        about = (decline.queue, decline.channel, decline.agent)
+        key = ("declines", decline.contact, decline.at, decline.agent)
+        self._withdraw((*key, decline.story, decline.ordinal), about)
 
-    def _withdraw(self, key: tuple[str, str, int, str, int], about: tuple[str, str, str]) -> None:
+    def _withdraw(self, key: RowKey, about: tuple[str, str, str]) -> None:
         if self.rows:
             self.withdrawn[key] = about
 

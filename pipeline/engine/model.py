@@ -105,6 +105,7 @@ class Visit:
         "queue",
         "queued_at",
         "reason",
+        "story",
     )
 
     def __init__(
@@ -115,8 +116,10 @@ class Visit:
         queued_at: int,
         limits: ResolvedQueue,
         cell: QueueCell,
+        story: int,
     ) -> None:
         self.contact = contact
+        self.story = story
         self.queue = queue
         self.channel = channel
         self.queued_at = queued_at
@@ -149,6 +152,7 @@ class Leg:
         "reason",
         "released_at",
         "segment",
+        "story",
         "stuck",
         "team",
         "visit_queued_at",
@@ -164,8 +168,10 @@ class Leg:
         channel: str,
         cell: QueueCell | None,
         deadline: int,
+        story: int,
     ) -> None:
         self.contact = contact
+        self.story = story
         self.agent = agent
         self.answered_at = answered_at
         self.queue = queue
@@ -187,10 +193,11 @@ class Leg:
 class Decline:
     """A ring that ended without an answer, counted for the visit it rang for."""
 
-    __slots__ = ("agent", "at", "cell", "channel", "contact", "ordinal", "queue", "reason")
+    __slots__ = ("agent", "at", "cell", "channel", "contact", "ordinal", "queue", "reason", "story")
 
     def __init__(self, contact: str, agent: str, at: int, reason: str, visit: Visit) -> None:
         self.contact = contact
+        self.story = visit.story
         self.agent = agent
         self.at = at
         self.reason = reason

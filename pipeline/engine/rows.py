@@ -18,7 +18,7 @@ from schemas.events import event_key
 from schemas.kpis import AGENT_STATES, COUNTERS, TEAM_TIMES
 
 if TYPE_CHECKING:
-    from pipeline.engine.ledger import Ledger
+    from pipeline.engine.ledger import Ledger, RowKey
     from pipeline.engine.site import Site
 
 Row = dict[str, Any]
@@ -74,6 +74,7 @@ def _visit(site: Site, visit: Visit) -> Row:
         "site": site.site,
         "contact": visit.contact,
         "queued_at": visit.queued_at,
+        "story": visit.story,
         "queue": visit.queue,
         "channel": visit.channel,
         "direction": visit.direction,
@@ -100,6 +101,7 @@ def _leg(site: Site, leg: Leg) -> Row:
         "site": site.site,
         "contact": leg.contact,
         "answered_at": leg.answered_at,
+        "story": leg.story,
         "agent": leg.agent,
         "queue": leg.queue,
         "channel": leg.channel,
@@ -123,6 +125,7 @@ def _decline(site: Site, decline: Decline) -> Row:
         "site": site.site,
         "contact": decline.contact,
         "declined_at": decline.at,
+        "story": decline.story,
         "agent": decline.agent,
         "ordinal": decline.ordinal,
         "queue": decline.queue,
@@ -135,21 +138,22 @@ def _decline(site: Site, decline: Decline) -> Row:
 def _withdrawn(site: Site, ledger: Ledger, tables: Rows) -> None:
     if not ledger.withdrawn:
         return
-    kept = {("visits", v.contact, v.queued_at, v.queue, 0) for v in ledger.changed_visits}
-    kept |= {("legs", leg.contact, leg.answered_at, leg.agent, 0) for leg in ledger.changed_legs}
-    kept |= {("declines", d.contact, d.at, d.agent, d.ordinal) for d in ledger.changed_declines}
+    kept = {("visits", v.contact, v.queued_at, v.queue, v.story, 0) for v in ledger.changed_visits}
+    for leg in ledger.changed_legs:
+        kept.add(("legs", leg.contact, leg.answered_at, leg.agent, leg.story, 0))
+    for d in ledger.changed_declines:
+        kept.add(("declines", d.contact, d.at, d.agent, d.story, d.ordinal))
     for key, (queue, channel, agent) in ledger.withdrawn.items():
         if key not in kept:
             tables[key[0]].append(_tombstone(site, key, queue, channel, agent))
 
 
-def _tombstone(
-    site: Site, key: tuple[str, str, int, str, int], queue: str, channel: str, agent: str
-) -> Row:
-    table, contact, at, _, ordinal = key
+def _tombstone(site: Site, key: RowKey, queue: str, channel: str, agent: str) -> Row:
+    table, contact, at, _, story, ordinal = key
     moment = {"visits": "queued_at", "legs": "answered_at", "declines": "declined_at"}[table]
     row: Row = {"site": site.site, "contact": contact, moment: at, "queue": queue}
     row["channel"] = channel
+    row["story"] = story
     if table != "visits":
         row["agent"] = agent
     if table == "declines":

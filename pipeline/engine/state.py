@@ -217,7 +217,7 @@ def _stories_by_part(site: Site, wanted: Mapping[str, None] | None) -> dict[str,
 
 
 def _stories(stories: list[Story]) -> bytes:
-    return _pack([[story.contact, story.events] for story in stories])
+    return _pack([[story.contact, story.events, story.born] for story in stories])
 
 
 def _restore_stories(site: Site, parts: Mapping[str, bytes]) -> None:
@@ -226,9 +226,11 @@ def _restore_stories(site: Site, parts: Mapping[str, bytes]) -> None:
     for name in parts:
         if not name.startswith("story:"):
             continue
-        for contact, events in _unpack(parts[name]):
+        for contact, events, *born in _unpack(parts[name]):
             story = site.stories[contact] = Story(contact, name, events[0]["ts"])
             story.events = events
+            # States of the first release do not say, and the store knows their rows by 0.
+            story.born = born[0] if born else 0
             story.retell(site.ledger)
     for cell in site.ledger.books.cells.values():
         for visit in cell.waiting:

@@ -48,9 +48,14 @@ _UNSURE: Final = 99
 
 
 class Story:
-    """Events, visits, legs and rings of one contact, from its first event until it is forgotten."""
+    """Events, visits, legs and rings of one contact, from its first event until it is forgotten.
+
+    ``born`` is the moment of the event that came first. It tells the stories of a contact apart: an
+    event of a forgotten one that is delivered again may become part of the next.
+    """
 
     __slots__ = (
+        "born",
         "contact",
         "declines",
         "due",
@@ -70,6 +75,7 @@ class Story:
     def __init__(self, contact: str, part: str, start: int) -> None:
         self.contact = contact
         self.part = part
+        self.born = start
         self.events: list[Event] = []
         self._clear(start)
 
@@ -233,7 +239,8 @@ class Story:
                 return False
         channel: str = event["channel"]
         limits = ledger.limits(queue, at)
-        visit = Visit(self.contact, queue, channel, at, limits, ledger.books.cell(queue, channel))
+        cell = ledger.books.cell(queue, channel)
+        visit = Visit(self.contact, queue, channel, at, limits, cell, self.born)
         visit.direction = event["direction"]
         visit.customer = event.get("customer", "")
         visit.priority = event.get("priority")
@@ -298,7 +305,7 @@ class Story:
             stuck_after = ledger.limits(queue, at).stuck_after_ms
         else:
             stuck_after = ledger.settings_at(at).stuck_after_ms
-        leg = Leg(self.contact, agent, at, queue, channel, cell, at + stuck_after)
+        leg = Leg(self.contact, agent, at, queue, channel, cell, at + stuck_after, self.born)
         leg.team = ledger.agent(agent).team
         if visit is not None:
             leg.visit_queued_at = visit.queued_at

@@ -79,16 +79,16 @@ TABLES: dict[str, Table] = {
         _table(
             "visits",
             "queued_at outcome_at",
-            "contact queue channel direction customer priority outcome reason agent threshold_ms "
-            "short_abandon_ms stuck_after_ms formula exclude_short anchor",
+            "contact story queue channel direction customer priority outcome reason agent "
+            "threshold_ms short_abandon_ms stuck_after_ms formula exclude_short anchor",
         ),
         _table(
             "legs",
             "answered_at visit_queued_at released_at wrapped_at",
-            "contact agent queue channel release_reason code hold_ms talk_ms wrap_ms handled "
+            "contact story agent queue channel release_reason code hold_ms talk_ms wrap_ms handled "
             "stuck team",
         ),
-        _table("declines", "declined_at", "contact agent ordinal queue channel reason"),
+        _table("declines", "declined_at", "contact story agent ordinal queue channel reason"),
         _table("agent_intervals", "started_at ended_at", "agent state team"),
         _table(
             "feedback",

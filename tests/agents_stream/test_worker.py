@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
 import orjson
 import pytest
 
+from agents_stream.app import EMBEDDED_SESSION_S
 from agents_stream.changelog import read_changelogs
 from agents_stream.checkpoint import recover
 from agents_stream.snapshots import Snapshot, folder_of, read_snapshot
@@ -80,6 +82,32 @@ async def _rows_are_complete(feed: Feed) -> None:
         assert len(outcomes) == total["offered"]
         assert outcomes.count("answered") == total["answered"]
         assert outcomes.count("abandoned") == total["abandoned"]
+
+
+@pytest.mark.timeout(240)
+async def test_a_worker_that_was_paused_for_longer_than_its_session_is_exact_again(
+    feed: Feed, worker: WorkerProcess
+) -> None:
+    worker.start()
+    await _some_frames(feed, 30)
+    await worker.ready()
+    await board_is_right(feed)
+    worker.signal(signal.SIGSTOP)
+    await _some_frames(feed, 20)
+    await asyncio.sleep(EMBEDDED_SESSION_S + 2)
+    worker.signal(signal.SIGCONT)
+    for _ in range(20):
+        await _some_frames(feed, 2, pause_s=0.05)
+    # It may find that its group has given it up, or that its state is in doubt and end, as it does
+    # under a supervisor that starts another one.
+    if not worker.running:
+        worker.start()
+    await worker.ready()
+    await board_is_right(feed)
+    assert await worker.metric("callboard_worker_states_lost_total") == 0
+    assert await worker.metric("callboard_worker_frames_missing_total") == 0
+    assert await worker.terminate() == 0
+    await _changelogs_hold_the_state(feed)
 
 
 @pytest.mark.timeout(240)

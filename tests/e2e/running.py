@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -151,15 +151,15 @@ class RunningStack:
         with urllib.request.urlopen(request, timeout=30) as response:
             return [json.loads(line) for line in response.read().splitlines()]
 
-    def figures_in_sql(self, site: str) -> Figures:
-        """Everything the views say of the newest moment the store knows."""
+    def figures_in_sql(self, site: str, windows: Iterable[str] = WINDOWS) -> Figures:
+        """Everything the views say of the newest moment the store knows, in these windows."""
         return of_sql(
             {
                 (view, window): self.sql(
                     f"SELECT * FROM {view}(site = '{site}', window = '{window}', at = NULL)"
                 )
                 for view in VIEWS
-                for window in WINDOWS
+                for window in windows
             }
         )
 

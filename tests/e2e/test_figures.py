@@ -57,7 +57,7 @@ def test_the_board_is_in_the_middle_of_a_busy_morning(frozen: Frozen) -> None:
         "all queues",
         "all agents",
     }
-    assert len(frozen.figures) > 500
+    assert len(frozen.figures) > 250
 
 
 def test_the_board_says_what_the_time_machine_says(frozen: Frozen, tmp_path: Path) -> None:

@@ -1,20 +1,20 @@
 """The bank's months of 1999 on their way through the engine."""
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pipeline.engine import Site
-from pipeline.replay import read_history
+from pipeline.replay import History, read_history, snapshots
 from pipeline.sources import FORMATS
 from pipeline.sources.bank1999 import MONTHS, SETTINGS
 from pipeline.sources.lines import LineFile
 from schemas.frames import Frame
 from schemas.settings import SiteSettings, load_site_file, parse_site
+from tests.replay.command import boards as printed
 
 JANUARY, FEBRUARY = MONTHS
 ZONE = ZoneInfo("Asia/Jerusalem")
@@ -56,24 +56,18 @@ def framed(events: Sequence[Event], size: int = 500) -> Iterator[tuple[int, Fram
 
 
 def boards(
-    events: Sequence[Event], site_settings: SiteSettings, moments: Iterable[int]
+    events: Sequence[Event], site_settings: SiteSettings, moments: Sequence[int]
 ) -> dict[int, Board]:
-    """What the board shows at each moment, in one pass over events in the order of time."""
-    site = Site(site_settings)
-    seen: dict[int, Board] = {}
-    offset = low = 0
-    for moment in sorted(moments):
-        high = next((n for n in range(low, len(events)) if events[n]["ts"] > moment), len(events))
-        for n, frame in framed(events[low:high]):
-            first = low + n * 500
-            frame.offsets = list(range(first, first + len(frame.events)))
-            frame.raw = (0, first, frame.offsets[-1])
-            assert site.apply(frame, offset).late == []
-            offset += 1
-        low = high
-        site.advance(moment)
-        seen[moment] = site.view()
-    return seen
+    """What the time machine shows of the events at each moment."""
+    history = History("bank", events[-1]["ts"], events=list(events))
+    return dict(zip(moments, snapshots(history, site_settings, moments), strict=True))
+
+
+def replayed(month: Path, moments: Sequence[int]) -> dict[int, Board]:
+    """What `callboard replay` prints of a month's file at each moment, in one run."""
+    ats = [word for moment in moments for word in ("--at", moment)]
+    options = ("--format", "bank-1999", "--settings", SETTINGS, *ats)
+    return dict(zip(moments, printed(month, *options, patience_s=500), strict=True))
 
 
 def in_disorder(events: Sequence[Event], seed: int) -> list[Event]:

@@ -1,12 +1,9 @@
-"""`callboard replay` as a user runs it: the bank's golden totals, errors, tables and pipes."""
+"""`callboard replay` as a user runs it: moments, errors, tables and pipes."""
 
 from __future__ import annotations
 
 import gzip
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +11,10 @@ import pytest
 
 from pipeline.sources import bank1999
 from schemas.moments import parse_moment
+from tests.replay.command import boards, run
 
 JANUARY, FEBRUARY = bank1999.MONTHS
-PROGRAM = "from pipeline.cli.main import main; main()"
 CLOCK = b'{"type":"clock","site":"s","ts":5000}\n'
-
-
-def run(*args: object, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [sys.executable, "-c", PROGRAM, "replay", *(str(arg) for arg in args)],
-        input=stdin,
-        capture_output=True,
-        timeout=90,
-        check=False,
-        env={**os.environ, "COLUMNS": "120", "NO_COLOR": "1"},
-    )
-
-
-def boards(*args: object, stdin: bytes = b"") -> list[dict[str, Any]]:
-    done = run(*args, "--json", stdin=stdin)
-    assert done.returncode == 0, done.stderr.decode()
-    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def queues(board: dict[str, Any], window: str) -> dict[str, Any]:
@@ -55,80 +35,6 @@ def seventh_of_february(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("bank") / "990207.txt"
     path.write_bytes(header + b"".join(row for row in rows if row.split(b"\t")[5] == b"990207"))
     return path
-
-
-OUTCOMES = ("offered", "answered", "answered_in", "abandoned", "abandoned_in")
-
-
-def outcomes(counters: dict[str, Any]) -> tuple[int, ...]:
-    return tuple(counters[name] for name in OUTCOMES)
-
-
-@pytest.mark.parametrize(
-    ("month", "totals", "short", "waits_s", "services_s", "level", "abandonment"),
-    [
-        (JANUARY, (30161, 27060, 16402, 3101, 1006), 195, 947857, 4964204, 0.543815, 0.102815),
-        (FEBRUARY, (31125, 27162, 16209, 3963, 1257), 274, 1107512, 4790100, 0.520771, 0.127325),
-    ],
-    ids=["january", "february"],
-)
-def test_a_month_of_the_bank_has_its_golden_totals(
-    month: Path,
-    totals: tuple[int, ...],
-    short: int,
-    waits_s: int,
-    services_s: int,
-    level: float,
-    abandonment: float,
-) -> None:
-    [board] = boards(month, "--format", "bank-1999", "--settings", bank1999.SETTINGS)
-    total = queues(board, "total")
-    assert outcomes(total) == totals
-    assert (total["abandoned_short"], total["wait_ms"]) == (short, waits_s * 1000)
-    assert (total["handled"], total["talk_ms"]) == (totals[1], services_s * 1000)
-    assert (total["hold_ms"], total["wrap_ms"], total["declined"]) == (0, 0, 0)
-    assert total["service_level"] == pytest.approx(level, abs=5e-7)
-    assert total["abandonment"] == pytest.approx(abandonment, abs=5e-7)
-    assert total["aht_ms"] == services_s * 1000 / totals[1]
-    assert (board["late"], board["inconsistent"], board["dead_lettered"]) == (0, 0, 0)
-
-
-def test_a_day_of_january_by_today() -> None:
-    last = "1999-01-03T23:59:59.999+02:00"
-    [board] = boards(JANUARY, "--format", "bank-1999", "--at", last)
-    today = queues(board, "today")
-    assert outcomes(today) == (2053, 1880, 1200, 173, 62)
-    assert today["service_level"] == pytest.approx(0.584510, abs=5e-7)
-
-
-@pytest.mark.parametrize(
-    ("anchor", "expected"),
-    [("outcome", (52, 55, 43, 2, 1)), ("arrival", (52, 51, 43, 1, 1))],
-)
-def test_one_half_hour_by_its_anchors(
-    tmp_path: Path, seventh_of_february: Path, anchor: str, expected: tuple[int, ...]
-) -> None:
-    site = settings(tmp_path, f"site: bank\ntime_zone: Asia/Jerusalem\nanchor: {anchor}\n")
-    ats = ["--at", "1999-02-07T16:30:00+02:00", "--at", "1999-02-07T15:30:00+02:00"]
-    end = ["--at", "1999-02-07T16:00:00+02:00"]
-    later, start, half = boards(
-        seventh_of_february, "--format", "bank-1999", "--settings", site, *ats, *end
-    )
-    assert (later["at"] - half["at"], half["at"] - start["at"]) == (1_800_000, 1_800_000)
-    now = start["all"]["queues"]["now"]
-    assert (now["waiting"], now["longest_wait_ms"]) == (5, 52_000)
-    assert now["waiting_past_threshold"] == 5
-    events = tuple(queues(half, "30m")[name] for name in ("sl_met", "sl_missed", "sl_abandoned"))
-    assert events == (43, 8, 1)
-    if anchor == "outcome":
-        assert outcomes(queues(half, "30m")) == expected
-    else:
-        # By 16:00 not all of its calls have their outcome; an hour's window holds them later.
-        before = queues(later, "30m")
-        assert (
-            outcomes({name: queues(later, "60m")[name] - before[name] for name in OUTCOMES})
-            == expected
-        )
 
 
 def test_without_a_moment_it_is_the_last_event() -> None:

@@ -130,6 +130,12 @@ class Browser:
         self.driver.get(self._stage.url + path)
         self.until("return document.body.dataset.state", lambda state: state == "live")
 
+    def settle(self) -> None:
+        """Wait until the page has been laid out and painted anew, observers of sizes included."""
+        self.driver.execute_async_script(
+            "const f = requestAnimationFrame, done = arguments[0]; f(() => f(() => f(done)))"
+        )
+
     def ask(self, script: str, *args: Any) -> Any:
         """What a script returns."""
         return self.driver.execute_script(script, *args)

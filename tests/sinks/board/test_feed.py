@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from aiokafka import AIOKafkaProducer
 
 from schemas.clock import Clock
 from schemas.config import Config
 from schemas.live import LiveRecord
 from schemas.topics import LIVE
+from sinks.board import feed as feed_module
 from sinks.board.feed import LiveFeed
 from sinks.board.server import serving
 from tests.sinks.board.broker import Feeder, create_live_topic, free_port, tansu
@@ -68,8 +70,12 @@ async def test_garbage_is_counted_and_stops_nothing() -> None:
             task.cancel()
 
 
-async def test_the_feed_waits_for_the_topic_and_outlives_the_broker() -> None:
+async def test_the_feed_waits_for_the_topic_and_outlives_the_broker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A memory broker comes back empty, with offsets lower than the feed has already seen."""
+    monkeypatch.setattr(feed_module, "SILENCE_S", 0.5)
+    monkeypatch.setattr(feed_module, "REQUEST_MS", 2000)
     port = free_port()
     records: list[LiveRecord] = []
     feed = LiveFeed(f"127.0.0.1:{port}", records.append)

@@ -210,7 +210,7 @@ async def test_a_viewer_of_one_site_learns_nothing_of_another() -> None:
 async def test_a_viewer_that_stops_reading_costs_no_memory_and_holds_up_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(server, "STALLED_S", 2.0)
+    monkeypatch.setattr(server, "STALLED_S", 1.0)
     board = Board()
     board.feed(large())
     async with serving(board) as session:

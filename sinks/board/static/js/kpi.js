@@ -53,7 +53,8 @@ export function targetText(kpi, target) {
   return `${want === "least" ? "≥" : "≤"} ${plain(target)}`;
 }
 
-// What makes a queue bad, in the order in which a supervisor would ask.
+// What makes a queue bad, in the order in which a supervisor would ask: what those who call notice.
+// Handle time is not among them: an idle queue of long calls must not stand above one where people wait.
 const URGENT = ["service_level", "longest_wait_ms", "abandonment", "asa_ms"];
 
 export function judgeQueue(row) {
@@ -68,6 +69,13 @@ export function judgeQueue(row) {
     }
   }
   return { level, miss };
+}
+
+// What a queue misses, in words: "service level 20.0 % (≥ 80 %), ASA 0:36 (≤ 30 s)".
+export function missesOf(row) {
+  const missed = URGENT.filter((kpi) => judge(kpi, row[kpi], row.targets[kpi]).miss > 0);
+  const word = (kpi) => KPIS[kpi].short ?? KPIS[kpi].label.toLowerCase();
+  return missed.map((kpi) => `${word(kpi)} ${KPIS[kpi].show(row[kpi], row.targets[kpi])} (${targetText(kpi, row.targets[kpi])})`).join(", ");
 }
 
 export function worstFirst(a, b) {

@@ -28,15 +28,16 @@ export class Trend {
     const upper = { ...box, top: 0.7 * em, bottom: (height - axis) * (waited ? 0.6 : 1) };
     const lower = { ...box, top: (height - axis) * 0.6 + 2.1 * em, bottom: height - axis };
     this.node.replaceChildren(
-      s("svg", { width, height, "aria-hidden": "true", focusable: "false" }, hatch(), ...contacts(trend, upper), ...(waited ? waiting(trend, lower, em) : []), ...times(trend, zone, box, height)),
+      s("svg", { width, height, "aria-hidden": "true", focusable: "false" }, hatch(em / 4), ...contacts(trend, upper), ...(waited ? waiting(trend, lower, em) : []), ...times(trend, zone, box, height)),
     );
   }
 }
 
 const bars = (all) => all.answered.map((answered, i) => (answered ?? 0) + (all.abandoned[i] ?? 0));
 
-function hatch() {
-  return s("defs", {}, s("pattern", { id: "hatch", width: 4, height: 4, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" }, s("rect", { width: 4, height: 4, class: "hatch-back" }), s("rect", { width: 1.8, height: 4, class: "hatch-line" })));
+function hatch(width) {
+  const size = { width, height: width };
+  return s("defs", {}, s("pattern", { id: "hatch", ...size, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" }, s("rect", { ...size, class: "hatch-back" }), s("rect", { ...size, width: width * 0.45, class: "hatch-line" })));
 }
 
 function contacts({ all }, { left, right, top, bottom }) {

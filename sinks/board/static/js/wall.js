@@ -1,8 +1,8 @@
 // The wall: eleven tiles for a screen across the room, the worst queues among them.
 
 import { h, keyed, setData, setText } from "./dom.js";
-import { STATES, WINDOWS, duration, integer, percent, span } from "./format.js";
-import { KPIS, LEVELS, allRow, formulaText, judge, judgeQueue, queueRows, quotient, targetText, worstFirst } from "./kpi.js";
+import { STATES, WINDOWS, duration, integer, percent } from "./format.js";
+import { KPIS, LEVELS, allRow, formulaText, judge, judgeQueue, missesOf, queueRows, quotient, targetText, worstFirst } from "./kpi.js";
 import { chip, numberInto, setChip, setFigure } from "./mark.js";
 import { Trend, trendWords } from "./trend.js";
 
@@ -179,11 +179,13 @@ class WorstQueues {
   explain() {
     if (!this.view) return [];
     const { board, asOf, window } = this.view;
-    const lines = this.rows.slice(0, 3).map((row) => ["sum", `${row.name}: ${quotient("service_level", row, row.targets.service_level)}, ${row.formula}, T = ${span(row.threshold_ms)}`]);
+    const bad = this.rows.filter((row) => missesOf(row)).slice(0, 3);
+    const lines = bad.map((row) => ["sum", `${row.name}: ${missesOf(row)}`]);
     return [
       ["head", `Worst queues first, ${WINDOWS[window].text}`],
-      ["", "By how far service level, longest wait, abandonment and speed of answer miss their targets; then by who waits."],
+      ["", "By how far service level, longest wait, abandonment and ASA miss their targets; then by who waits."],
       ...lines,
+      ["", `Service level: ${board.formulas.service_level}`],
       ["", `Abandoned: ${board.formulas.abandonment}`],
       ["faint", asOf],
     ];
