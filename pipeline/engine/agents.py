@@ -45,10 +45,13 @@ class Agent:
         "frontier",
         "id",
         "intervals",
+        "lost",
+        "noted",
         "part",
         "platform",
         "reason",
         "reports",
+        "same",
         "segments",
         "team",
     )
@@ -68,6 +71,22 @@ class Agent:
         self.team: str = ""
         self.reason: str = ""
         self.dirty: bool = False
+        # What became of the timeline since it was noted: its first `same` intervals stand, and
+        # `lost` are those that stood after them, the last first.
+        self.noted: bool = False
+        self.same: int = 0
+        self.lost: list[Interval] = []
+
+    def note(self) -> None:
+        """Remember the timeline as it is, so that the rows can tell what changed."""
+        self.noted = True
+        self.same = len(self.intervals)
+
+    def forget_note(self) -> None:
+        """The rows have been told."""
+        self.noted = False
+        if self.lost:
+            self.lost = []
 
     def state(self) -> int:
         """The state now, -1 while nobody has said anything of this agent."""
@@ -83,10 +102,15 @@ class Agent:
             return
         books.move(team, old, self.team, state, at)
         if start == at:
-            self.intervals.pop()
+            self._lose(self.intervals.pop())
             if self.intervals and self.intervals[-1][1:] == (state, self.team):
                 return
         self.intervals.append((at, state, self.team))
+
+    def _lose(self, interval: Interval) -> None:
+        if len(self.intervals) < self.same:
+            self.same -= 1
+            self.lost.append(interval)
 
     def report(self, event: dict[str, Any], books: Books) -> bool:
         """Takes an ``agent.*`` event; False if it is known already."""
@@ -119,7 +143,11 @@ class Agent:
         old = self.intervals
         self.dirty = False
         self._replay()
-        _rebook(old, self.intervals, books)
+        head = _common(old, self.intervals)
+        if head < self.same:
+            self.lost.extend(reversed(old[head : self.same]))
+            self.same = head
+        _rebook(old, self.intervals, head, books)
 
     def _replay(self) -> None:
         base = self.intervals[0][0]
@@ -199,17 +227,28 @@ def _report_order(event: Mapping[str, Any]) -> tuple[int, bool, bytes]:
     return (_ts(event), event["type"] != "agent.state", event_key(event))
 
 
-def _rebook(old: list[Interval], new: list[Interval], books: Books) -> None:
-    """Takes away the old intervals that are not in the new timeline, and adds those that are new.
-
-    What both timelines share at their beginning and at their end is left as it is.
-    """
+def _common(old: list[Interval], new: list[Interval]) -> int:
+    """How many intervals two timelines share at their beginning."""
     head = 0
     while head < len(old) and head < len(new) and old[head] == new[head]:
         head += 1
+    return head
+
+
+def _rebook(old: list[Interval], new: list[Interval], head: int, books: Books) -> None:
+    """Takes away the old intervals that are not in the new timeline, and adds those that are new.
+
+    What both timelines share at their beginning and at their end is left as it is; of the last one
+    they share at the beginning only what its end has moved by is booked, however long it is.
+    """
     if head == len(old) and head == len(new):
         return
-    head = max(0, head - 1)
+    if head > 0:
+        before, after = _end(old, head - 1), _end(new, head - 1)
+        _, state, team = old[head - 1]
+        sooner = after if before == OPEN else before if after == OPEN else min(before, after)
+        books.occupy(team, state, sooner, before, -1)
+        books.occupy(team, state, sooner, after, 1)
     tail = 0
     while tail < min(len(old), len(new)) - head and old[-1 - tail] == new[-1 - tail]:
         tail += 1
@@ -220,5 +259,8 @@ def _rebook(old: list[Interval], new: list[Interval], books: Books) -> None:
 def _book(timeline: list[Interval], first: int, last: int, books: Books, sign: int) -> None:
     for i in range(first, last):
         start, state, team = timeline[i]
-        end = timeline[i + 1][0] if i + 1 < len(timeline) else OPEN
-        books.occupy(team, state, start, end, sign)
+        books.occupy(team, state, start, _end(timeline, i), sign)
+
+
+def _end(timeline: list[Interval], i: int) -> int:
+    return timeline[i + 1][0] if i + 1 < len(timeline) else OPEN

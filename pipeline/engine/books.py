@@ -15,9 +15,9 @@ may be taken back before the pane closes, so it is sent again even where nothing
 from __future__ import annotations
 
 from pipeline.engine.calendar import SiteCalendar
-from pipeline.engine.cells import LONGEST_MS, STATES, QueueCell, TeamCell
+from pipeline.engine.cells import LONGEST_MS, STATES, WINDOW_MS, Cell, QueueCell, TeamCell, add
 from pipeline.engine.counters import WIDTH
-from pipeline.engine.model import S_OFFLINE
+from pipeline.engine.model import OPEN, S_OFFLINE
 
 UNSET = -(1 << 63)
 # A silence longer than this is stepped over in one go: nobody looks at its panes one by one.
@@ -37,6 +37,7 @@ class Books:
         self.days: dict[int, None] = {}
         self.cells: dict[tuple[str, str], QueueCell] = {}
         self.teams: dict[str, TeamCell] = {}
+        self.holders: dict[int, list[Cell]] = {}
         self.active: list[QueueCell] = []
         self.later: list[QueueCell] = []
         self.silent: bool = False
@@ -76,11 +77,25 @@ class Books:
             cell.open[counter] += amount
         else:
             start = moment - moment % self.pane
-            cell.edit(start, counter, amount, self.edge)
-            self.edited[start] = None
+            self._edit(cell, start, counter, amount)
             self.edited_rows[(start, cell.queue, cell.channel)] = None
         if not cell.touched:
             self.touch(cell)
+
+    def _edit(self, cell: Cell, start: int, index: int, amount: int) -> None:
+        if start not in cell.panes:
+            self.lay_out(cell, start, [0] * cell.width)
+        cell.edit(start, index, amount, self.edge)
+        self.edited[start] = None
+
+    def lay_out(self, cell: Cell, start: int, vector: list[int]) -> None:
+        """Gives a cell a closed pane that it does not have yet."""
+        cell.panes[start] = vector
+        holders = self.holders.get(start)
+        if holders is None:
+            self.holders[start] = [cell]
+        else:
+            holders.append(cell)
 
     def touch(self, cell: QueueCell) -> None:
         """Marks a cell as changed since the board was last told."""
@@ -97,17 +112,17 @@ class Books:
     def occupy(self, team: str, state: int, start: int, end: int, sign: int) -> None:
         """Adds (or with ``sign`` -1 takes away) an agent's time in a state.
 
-        ``end`` -1 means up to now and still going on.
+        ``end`` `OPEN` means up to now and still going on.
         """
         if self.silent or state < 0:
             return
         cell = self.team(team)
         cell.touched = True
-        if end < 0:
+        if end == OPEN:
             cell.count[state] += sign
         if state == S_OFFLINE:
             return
-        stop = self.edge if end < 0 else end
+        stop = self.edge if end == OPEN else end
         open_start = self.edge - self.pane
         if stop > open_start:
             first = start if start > open_start else open_start
@@ -119,15 +134,30 @@ class Books:
         pane = start - start % self.pane
         while pane < stop:
             inside = min(stop, pane + self.pane) - max(start, pane)
-            cell.edit(pane, state, sign * inside, self.edge)
-            self.edited[pane] = None
+            self._edit(cell, pane, state, sign * inside)
             self.edited_teams[(pane, cell.team)] = None
             pane += self.pane
 
     def move(self, team: str, state: int, new_team: str, new_state: int, at: int) -> None:
         """An agent changes state or team at ``at`` and stays there."""
-        self.occupy(team, state, at, -1, -1)
-        self.occupy(new_team, new_state, at, -1, 1)
+        if at < self.edge - self.pane:
+            self.occupy(team, state, at, OPEN, -1)
+            self.occupy(new_team, new_state, at, OPEN, 1)
+        elif not self.silent:
+            self._turn(team, state, self.edge - at, -1)
+            self._turn(new_team, new_state, self.edge - at, 1)
+
+    def _turn(self, team: str, state: int, rest: int, sign: int) -> None:
+        """An agent enters or leaves a state, ``rest`` milliseconds before the open pane's end."""
+        if state < 0:
+            return
+        cell = self.teams.get(team)
+        if cell is None:
+            cell = self.team(team)
+        cell.touched = True
+        cell.count[state] += sign
+        if state != S_OFFLINE:
+            cell.open[state] += rest if sign > 0 else -rest
 
     def begin(self, at: int) -> None:
         """Sets the edge at the site's first moment."""
@@ -159,24 +189,33 @@ class Books:
         start = self.edge - self.pane
         for cell in self.active:
             if cell.open is not None:
-                cell.fold(start, cell.open)
+                self._fold(cell, start, cell.open)
                 cell.open = None
                 if note:
                     self.edited_rows[(start, cell.queue, cell.channel)] = None
         for team in self.teams.values():
             self._fold_team(team, start, note)
-        for any_cell in self.all_cells():
-            if any_cell.panes:
-                any_cell.leave(self.edge)
+        for window in range(len(WINDOW_MS)):
+            gone = self.edge - WINDOW_MS[window]
+            for holder in self.holders.get(gone, ()):
+                holder.leave(gone, window)
         if note:
             self.edited[start] = None
         self.edge += self.pane
         self.early = {}
         self._open_later()
 
+    def _fold(self, cell: Cell, start: int, vector: list[int]) -> None:
+        held = cell.panes.get(start)
+        if held is None:
+            self.lay_out(cell, start, vector)
+        else:
+            add(held, vector)
+        cell.sum_up(start, vector)
+
     def _fold_team(self, team: TeamCell, start: int, note: bool) -> None:
         if any(team.open) or team.team in self.early:
-            team.fold(start, team.open)
+            self._fold(team, start, team.open)
             if note:
                 self.edited_teams[(start, team.team)] = None
         team.open = [team.count[i] * self.pane for i in range(STATES)]
@@ -217,10 +256,8 @@ class Books:
         limit = min(horizon - horizon % self.pane, self.edge - LONGEST_MS - self.pane)
         self.floor = max(self.floor, limit)
         self.team_floor = max(self.team_floor, limit)
-        dropped: dict[int, None] = {}
-        for cell in self.all_cells():
-            old = [start for start in cell.panes if start < limit]
-            for start in old:
+        dropped = [start for start in self.holders if start < limit]
+        for start in dropped:
+            for cell in self.holders.pop(start):
                 del cell.panes[start]
-                dropped[start] = None
-        return list(dropped)
+        return dropped

@@ -30,34 +30,23 @@ class Cell:
         self.before: dict[int, list[int]] = {}
         self.touched: bool = False
 
-    def fold(self, start: int, vector: list[int]) -> None:
-        """Closes the pane that begins at ``start``."""
-        held = self.panes.get(start)
-        if held is None:
-            self.panes[start] = vector
-        else:
-            _add(held, vector, 1)
-        _add(self.total, vector, 1)
+    def sum_up(self, start: int, vector: list[int]) -> None:
+        """Adds what closes with the pane that begins at ``start`` to every sum."""
+        add(self.total, vector)
         for sums in self.sums:
-            _add(sums, vector, 1)
+            add(sums, vector)
         # On the stroke of midnight the new day may be known before yesterday's last pane closes.
         for day, before in self.before.items():
             if start < day:
-                _add(before, vector, 1)
+                add(before, vector)
 
-    def leave(self, edge: int) -> None:
-        """Takes out of each window the pane it held while the site's edge was ``edge``."""
-        for i in _ROLLING:
-            gone = self.panes.get(edge - WINDOW_MS[i])
-            if gone is not None:
-                _add(self.sums[i], gone, -1)
+    def leave(self, start: int, window: int) -> None:
+        """Takes the pane that begins at ``start`` out of a rolling window."""
+        _take_away(self.sums[window], self.panes[start])
 
     def edit(self, start: int, index: int, amount: int, edge: int) -> None:
         """Corrects one integer of a closed pane and every sum that holds the pane."""
-        vector = self.panes.get(start)
-        if vector is None:
-            vector = self.panes[start] = [0] * self.width
-        vector[index] += amount
+        self.panes[start][index] += amount
         self.total[index] += amount
         for i in _ROLLING:
             if start >= edge - WINDOW_MS[i]:
@@ -71,7 +60,7 @@ class Cell:
         before = self.total.copy()
         for start, vector in self.panes.items():
             if start >= day:
-                _add(before, vector, -1)
+                _take_away(before, vector)
         kept = self.before.get(keep)
         self.before = {day: before}
         if kept is not None:
@@ -90,7 +79,7 @@ class Cell:
         for start, vector in self.panes.items():
             for i in _ROLLING:
                 if edge - WINDOW_MS[i] <= start < edge - pane:
-                    _add(self.sums[i], vector, 1)
+                    add(self.sums[i], vector)
 
 
 class QueueCell(Cell):
@@ -139,7 +128,14 @@ class TeamCell(Cell):
         return [self.open[i] - self.count[i] * ahead for i in range(STATES)]
 
 
-def _add(target: list[int], vector: list[int], sign: int) -> None:
-    for i in range(len(vector)):
-        if vector[i]:
-            target[i] += sign * vector[i]
+def add(target: list[int], vector: list[int]) -> None:
+    """Adds a vector to another, in place."""
+    for i, amount in enumerate(vector):
+        if amount:
+            target[i] += amount
+
+
+def _take_away(target: list[int], vector: list[int]) -> None:
+    for i, amount in enumerate(vector):
+        if amount:
+            target[i] -= amount

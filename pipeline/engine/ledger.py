@@ -6,14 +6,15 @@ contributes is computed from the record alone, so that taking back undoes exactl
 
 from __future__ import annotations
 
+from heapq import heappop, heappush
 from zlib import crc32
 
 from pipeline.engine import counters as c
-from pipeline.engine.agents import Agent, Interval
+from pipeline.engine.agents import Agent
 from pipeline.engine.books import UNSET, Books
-from pipeline.engine.cells import QueueCell
 from pipeline.engine.model import (
     OPEN,
+    RETRACTED,
     WAITING,
     WAS_ABANDONED,
     WAS_ANSWERED,
@@ -39,19 +40,19 @@ class Ledger:
         self.at: int = UNSET
         self.by_arrival: bool = settings.anchor == "arrival"
         self.books = Books(settings.pane_ms, settings.time_zone)
-        self.history: list[tuple[int, SiteSettings]] = [(-NEVER, settings)]
         self.agents: dict[str, Agent] = {}
         self.dirty_agents: dict[Agent, None] = {}
         self.stuck_due: int = NEVER
-        self.missed_due: int = NEVER
+        self._dues: list[tuple[int, int, Visit]] = []
+        self._visits: int = 0
         self.changed_visits: dict[Visit, None] = {}
         self.changed_legs: dict[Leg, None] = {}
         self.changed_declines: dict[Decline, None] = {}
-        self.changed_agents: dict[Agent, list[Interval]] = {}
+        self.changed_agents: list[Agent] = []
         self.withdrawn: dict[RowKey, tuple[str, str, str]] = {}
         self.dirty_parts: dict[str, None] = {}
         self.live_agents: dict[str, None] = {}
-        self._limits: dict[str, ResolvedQueue] = {}
+        self.use([(-NEVER, settings)])
 
     # --- settings -----------------------------------------------------------------------------
 
@@ -59,6 +60,12 @@ class Ledger:
     def settings(self) -> SiteSettings:
         """The settings in force now."""
         return self.history[-1][1]
+
+    def use(self, history: list[tuple[int, SiteSettings]]) -> None:
+        """Takes settings with the moments from which each was in force, the oldest first."""
+        self.history = history
+        self.lateness_ms: int = history[-1][1].lateness_ms
+        self._limits: dict[str, ResolvedQueue] = {}
 
     def settings_at(self, moment: int) -> SiteSettings:
         """The settings in force at a moment."""
@@ -78,8 +85,7 @@ class Ledger:
 
     def change_settings(self, since: int, settings: SiteSettings) -> None:
         """Puts new settings in force from a moment on."""
-        self.history.append((since, settings))
-        self._limits = {}
+        self.use([*self.history, (since, settings)])
 
     # --- agents -------------------------------------------------------------------------------
 
@@ -95,14 +101,15 @@ class Ledger:
         """Marks an agent as about to change, for rows, board and checkpoint."""
         self.dirty_parts[agent.part] = None
         self.live_agents[agent.id] = None
-        if self.rows and agent not in self.changed_agents:
-            self.changed_agents[agent] = agent.intervals.copy()
+        if not agent.noted:
+            agent.note()
+            self.changed_agents.append(agent)
 
     def open_segment(self, agent_id: str, contact: str, kind: int, at: int) -> Segment:
         """A contact begins to take an agent's time."""
         agent = self.agent(agent_id)
         self.touch_agent(agent)
-        segment = Segment(agent_id, contact, kind, at)
+        segment = Segment(agent, contact, kind, at)
         agent.segments[segment] = None
         if at < agent.frontier or agent.dirty or self.books.silent:
             self._soil(agent)
@@ -113,7 +120,7 @@ class Ledger:
 
     def close_segment(self, segment: Segment, at: int) -> None:
         """A contact stops taking an agent's time."""
-        agent = self.agent(segment.agent)
+        agent = segment.agent
         self.touch_agent(agent)
         segment.end = at
         if at < agent.frontier or agent.dirty or self.books.silent:
@@ -124,10 +131,10 @@ class Ledger:
 
     def turn_segment(self, segment: Segment, kind: int, at: int) -> Segment:
         """One kind of time passes into another without a gap."""
-        agent = self.agent(segment.agent)
+        agent = segment.agent
         self.touch_agent(agent)
         segment.end = at
-        turned = Segment(segment.agent, segment.contact, kind, at)
+        turned = Segment(agent, segment.contact, kind, at)
         agent.segments[turned] = None
         if at < agent.frontier or agent.dirty or self.books.silent:
             self._soil(agent)
@@ -139,7 +146,7 @@ class Ledger:
 
     def drop_segment(self, segment: Segment) -> None:
         """Takes a segment away as if it had never been; the timeline is rebuilt later."""
-        agent = self.agent(segment.agent)
+        agent = segment.agent
         self.touch_agent(agent)
         agent.segments.pop(segment, None)
         self._soil(agent)
@@ -160,9 +167,9 @@ class Ledger:
     def open_visit(self, visit: Visit) -> None:
         """A visit begins to wait."""
         visit.cell.waiting[visit] = None
+        self._visits += 1
         due = visit.queued_at + visit.limits.threshold_ms
-        if due < self.missed_due:
-            self.missed_due = due
+        heappush(self._dues, (due, self._visits, visit))
         stuck = visit.queued_at + visit.limits.stuck_after_ms
         if stuck < self.stuck_due:
             self.stuck_due = stuck
@@ -230,31 +237,26 @@ class Ledger:
             self.book_outcome(visit, -1)
         if visit.missed:
             self.miss(visit, -1)
+        visit.outcome = RETRACTED
         self.changed_visits.pop(visit, None)
         key = ("visits", visit.contact, visit.queued_at, visit.queue, visit.story, 0)
         self._withdraw(key, (visit.queue, visit.channel, ""))
 
     def count_missed(self, before: int) -> None:
         """Counts the visits whose threshold lies before a moment and which still wait."""
-        if before <= self.missed_due:
-            return
-        next_due = NEVER
-        for cell in self.books.cells.values():
-            if cell.waiting:
-                next_due = min(next_due, self._count_missed_in(cell, before))
-        self.missed_due = next_due
+        while self._dues and self._dues[0][0] < before:
+            visit = heappop(self._dues)[2]
+            if visit.outcome == WAITING and not visit.missed:
+                self.miss(visit, 1)
 
-    def _count_missed_in(self, cell: QueueCell, before: int) -> int:
-        next_due = NEVER
-        for visit in cell.waiting:
-            assert isinstance(visit, Visit)
-            if not visit.missed:
-                due = visit.queued_at + visit.limits.threshold_ms
-                if due < before:
-                    self.miss(visit, 1)
-                elif due < next_due:
-                    next_due = due
-        return next_due
+    def missed_due(self) -> int:
+        """When the next threshold passes of a visit that still waits."""
+        while self._dues:
+            due, _, visit = self._dues[0]
+            if visit.outcome == WAITING and not visit.missed:
+                return due
+            heappop(self._dues)
+        return NEVER
 
     # --- legs and declines --------------------------------------------------------------------
 
@@ -314,5 +316,7 @@ class Ledger:
         self.changed_visits.clear()
         self.changed_legs.clear()
         self.changed_declines.clear()
-        self.changed_agents.clear()
         self.withdrawn.clear()
+        for agent in self.changed_agents:
+            agent.forget_note()
+        self.changed_agents = []

@@ -1,7 +1,7 @@
 """What a story is made of: visits, legs, rings, declines and the segments they lay over an agent.
 
 These are plain records without behaviour. Moments are integer milliseconds since the epoch;
-``OPEN`` (-1) stands for a moment that has not come yet.
+``OPEN`` stands for a moment that has not come yet.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from pipeline.engine.agents import Agent
     from pipeline.engine.cells import QueueCell
     from schemas.settings import ResolvedQueue
 
-OPEN: Final = -1
+OPEN: Final = -(1 << 62)
 
 QUEUED: Final = 0
 OFFERED: Final = 1
@@ -43,6 +44,7 @@ WAITING: Final = 0
 WAS_ANSWERED: Final = 1
 WAS_ABANDONED: Final = 2
 WAS_LEFT: Final = 3
+RETRACTED: Final = -1
 OUTCOMES: Final = ("waiting", "answered", "abandoned", "left")
 
 # Kinds of segments, in the order in which one hides the next.
@@ -76,7 +78,7 @@ class Segment:
 
     __slots__ = ("agent", "contact", "end", "frozen", "kind", "start")
 
-    def __init__(self, agent: str, contact: str, kind: int, start: int) -> None:
+    def __init__(self, agent: Agent, contact: str, kind: int, start: int) -> None:
         self.agent = agent
         self.contact = contact
         self.kind = kind

@@ -50,12 +50,14 @@ def drain(site: Site) -> Rows:
         "declines": [_decline(site, d) for d in ledger.changed_declines],
     }
     _withdrawn(site, ledger, tables)
-    tables["agent_intervals"] = []
-    for agent, before in ledger.changed_agents.items():
-        tables["agent_intervals"].extend(_intervals(site, agent, before))
+    intervals: list[Row] = []
+    tables["agent_intervals"] = intervals
+    for agent in ledger.changed_agents:
+        _intervals(site, agent, intervals)
     tables["queue_panes"], tables["team_panes"] = _panes(site)
-    tables["feedback"] = [_feedback(site, event) for event in site.feedback]
-    site.feedback = []
+    if site.feedback:
+        tables["feedback"] = [_feedback(site, event) for event in site.feedback]
+        site.feedback = []
     if site.new_settings:
         site.new_settings = False
         tables["pane_settings"] = [_settings(site)]
@@ -160,20 +162,20 @@ def _tombstone(site: Site, key: RowKey, queue: str, channel: str, agent: str) ->
     return row
 
 
-def _intervals(site: Site, agent: Agent, before: list[Interval]) -> list[Row]:
+def _intervals(site: Site, agent: Agent, found: list[Row]) -> None:
     after = agent.intervals
-    same = 0
-    while same < len(before) and same < len(after) and before[same] == after[same]:
-        same += 1
-    if same == len(before) and same == len(after):
-        return []
-    first = max(0, same - 1)
-    found = [_interval(site, agent, after, i) for i in range(first, len(after)) if after[i][1] >= 0]
-    starts = {row["started_at"] for row in found}
-    for start, state, team in before[first:]:
-        if state >= 0 and start not in starts:
-            found.append(_interval_row(site, agent, start, None, state, team, 1))
-    return found
+    if agent.same == len(after) and not agent.lost:
+        return
+    # The last interval that stands ends at another moment now.
+    first = max(0, agent.same - 1)
+    for i in range(first, len(after)):
+        if after[i][1] >= 0:
+            found.append(_interval(site, agent, after, i))
+    if agent.lost:
+        kept = {start for start, state, _ in after[first:] if state >= 0}
+        for start, state, team in agent.lost:
+            if state >= 0 and start not in kept:
+                found.append(_interval_row(site, agent, start, None, state, team, 1))
 
 
 def _interval(site: Site, agent: Agent, timeline: list[Interval], i: int) -> Row:

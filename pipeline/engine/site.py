@@ -8,7 +8,6 @@ in any figure.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 from zlib import crc32
 
@@ -27,7 +26,6 @@ STORY_PARTS = 64
 _FIXED = ("pane_ms", "time_zone", "anchor")
 
 
-@dataclass(slots=True)
 class Changes:
     """What a frame brought besides the site's new figures.
 
@@ -35,8 +33,11 @@ class Changes:
     for the store by table, each key once.
     """
 
-    late: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
-    rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    __slots__ = ("late", "rows")
+
+    def __init__(self) -> None:
+        self.late: list[tuple[int, dict[str, Any]]] = []
+        self.rows: dict[str, list[dict[str, Any]]] = {}
 
 
 class Site:
@@ -136,7 +137,7 @@ class Site:
         self, event: dict[str, Any], at: int, code: int, raw_offset: int, changes: Changes
     ) -> None:
         contact: str = event["contact"]
-        lateness = self.ledger.settings.lateness_ms
+        lateness = self.ledger.lateness_ms
         story = self.stories.get(contact)
         if (
             story is not None
@@ -165,7 +166,7 @@ class Site:
     def _take_agent(
         self, event: dict[str, Any], at: int, raw_offset: int, changes: Changes
     ) -> None:
-        if at < self.at - self.ledger.settings.lateness_ms:
+        if at < self.at - self.ledger.lateness_ms:
             self._reject(event, raw_offset, changes)
             return
         self.advance(at)
@@ -193,7 +194,10 @@ class Site:
         kept = {name: getattr(current, name) for name in _FIXED}
         settings = settings.model_copy(update=kept)
         if settings.dump() != current.dump():
-            self.ledger.change_settings(max(since, self.at), settings)
+            # A longer lateness does not bring back who is forgotten already.
+            self._forget()
+            # What was told of this very millisecond was told under the old ones, and stays so.
+            self.ledger.change_settings(max(since, self.at + 1), settings)
             self.new_settings = True
             self.live.everything = True
 
@@ -214,8 +218,7 @@ class Site:
     def _move(self, now: int) -> None:
         if now - self.ledger.books.edge > LONG_SILENCE_PANES * self.ledger.books.pane:
             # A threshold that passes in a silence has a pane of its own, not to be leapt over.
-            while self.ledger.missed_due < now:
-                due = self.ledger.missed_due + 1
+            while (due := self.ledger.missed_due() + 1) <= now:
                 self._go(due)
                 self.ledger.count_missed(due)
         self._go(now)
@@ -261,7 +264,13 @@ class Site:
         self.ledger.dirty_parts[story.part] = None
         for segment in story.segments:
             segment.frozen = True
-            self.ledger.dirty_parts[self.ledger.agent(segment.agent).part] = None
+            self.ledger.dirty_parts[segment.agent.part] = None
+
+    def _forget(self) -> None:
+        lateness = self.ledger.lateness_ms
+        for story in list(self.stories.values()):
+            if story.forgotten(self.at, lateness, self.ledger):
+                self._bury(story)
 
     def _sweep_when_due(self) -> None:
         if self.at > self.next_sweep:
@@ -271,11 +280,8 @@ class Site:
     def sweep(self) -> None:
         """Frees the memory of what is forgotten; no figure shows whether it was done."""
         self.settle()
-        lateness = self.ledger.settings.lateness_ms
-        for story in list(self.stories.values()):
-            if story.forgotten(self.at, lateness, self.ledger):
-                self._bury(story)
-        horizon = self.at - lateness - 1
+        self._forget()
+        horizon = self.at - self.ledger.lateness_ms - 1
         for story in self.stories.values():
             horizon = min(horizon, story.events[0]["ts"])
         for agent in self.ledger.agents.values():

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from pipeline.engine.books import Books
-from pipeline.engine.cells import LONGEST_MS, Cell
+from pipeline.engine.cells import LONGEST_MS, Cell, QueueCell, TeamCell
 from pipeline.engine.model import OPEN, Segment
 from schemas.settings import parse_site
 
@@ -52,7 +52,7 @@ def everything(site: Site) -> dict[str, bytes]:
         parts[name] = _stories(stories)
     parts.update(_agents(site, None))
     books = site.ledger.books
-    for start in sorted({start for cell in books.all_cells() for start in cell.panes}):
+    for start in sorted(books.holders):
         parts[f"pane:{start}"] = _pane(books, start)
     return parts
 
@@ -68,7 +68,7 @@ def restore(parts: Mapping[str, bytes], rows: bool) -> Site:
         raise ValueError(f"saved state of version {meta['version']}, this is {VERSION}")
     history = [(since, parse_site(found, "saved state")) for since, found in meta["settings"]]
     site = Site(history[0][1], rows=rows)
-    site.ledger.history = history
+    site.ledger.use(history)
     _restore_meta(site, meta)
     _restore_cells(site, parts)
     site.ledger.books.silent = True
@@ -115,7 +115,6 @@ def _meta(site: Site) -> Json:
         "day": books.day,
         "days": list(books.days),
         "stuck_due": site.ledger.stuck_due,
-        "missed_due": site.ledger.missed_due,
     }
 
 
@@ -144,7 +143,7 @@ def _restore_notes(site: Site, meta: Json) -> None:
     ledger.dirty_agents = {}
     ledger.dirty_parts = {}
     ledger.forget_changes()
-    ledger.stuck_due, ledger.missed_due = meta["stuck_due"], meta["missed_due"]
+    ledger.stuck_due = meta["stuck_due"]
     site.new_settings = False
 
 
@@ -189,18 +188,21 @@ def _restore_queues(books: Books, saved: list[Any]) -> None:
 
 
 def _pane(books: Books, start: int) -> bytes:
-    queues = [
-        [c.queue, c.channel, c.panes[start]] for c in books.cells.values() if start in c.panes
-    ]
-    teams = [[t.team, t.panes[start]] for t in books.teams.values() if start in t.panes]
+    queues: list[Any] = []
+    teams: list[Any] = []
+    for cell in books.holders.get(start, ()):
+        if isinstance(cell, QueueCell):
+            queues.append([cell.queue, cell.channel, cell.panes[start]])
+        elif isinstance(cell, TeamCell):
+            teams.append([cell.team, cell.panes[start]])
     return _pack([queues, teams])
 
 
 def _restore_pane(books: Books, start: int, saved: list[Any]) -> None:
     for queue, channel, vector in saved[0]:
-        books.cell(queue, channel).panes[start] = vector
+        books.lay_out(books.cell(queue, channel), start, vector)
     for team, vector in saved[1]:
-        books.team(team).panes[start] = vector
+        books.lay_out(books.team(team), start, vector)
 
 
 # --- stories ------------------------------------------------------------------------------------
@@ -267,7 +269,7 @@ def _restore_agents(site: Site, parts: Mapping[str, bytes]) -> None:
             agent.intervals = [(start, state, team)]
             agent.reports = saved["reports"]
             for contact, kind, begin, end in saved["frozen"]:
-                segment = Segment(agent.id, contact, kind, begin)
+                segment = Segment(agent, contact, kind, begin)
                 segment.end, segment.frozen = end, True
                 agent.segments[segment] = None
             assert all(s.end != OPEN for s in agent.segments)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.engine.cells import WINDOW_MS, QueueCell, TeamCell
 from pipeline.engine.counters import WIDTH
-from pipeline.engine.model import TALK, WRAP, Visit
+from pipeline.engine.model import OPEN, TALK, WRAP, Visit
 from pipeline.engine.trend import trend
 from schemas import kpis
 from schemas.kpis import AGENT_STATES, COUNTERS, TEAM_TIMES, WINDOWS
@@ -170,7 +170,7 @@ def _agent(agent: Agent) -> Json:
     entry: Json = {"team": team, "state": AGENT_STATES[state], "since": start}
     if agent.reason:
         entry["reason"] = agent.reason
-    contacts = [s.contact for s in agent.segments if s.end < 0 and TALK <= s.kind <= WRAP]
+    contacts = [s.contact for s in agent.segments if s.end == OPEN and TALK <= s.kind <= WRAP]
     if contacts:
         entry["contacts"] = contacts
     return entry

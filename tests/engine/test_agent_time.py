@@ -2,7 +2,10 @@
 
 import pytest
 
+from pipeline.engine import Site
 from tests.engine.stories import (
+    DAY,
+    HOUR,
     MINUTE,
     answered,
     held,
@@ -11,10 +14,11 @@ from tests.engine.stories import (
     queued,
     released,
     resumed,
+    site,
     state,
     wrapped,
 )
-from tests.engine.subjects import Subject
+from tests.engine.subjects import Subject, by_moment
 
 
 @pytest.mark.parametrize(
@@ -194,3 +198,27 @@ def test_a_leg_of_no_length_takes_no_time_and_leaves_no_state(subject: Subject) 
     seen = subject.replay(events, at=3_000)
     assert seen.time() == {"available_ms": 3_000}
     assert seen.agents() == {"available": 1}
+
+
+def test_time_before_1970_is_time_like_any_other(subject: Subject) -> None:
+    events = [state(-20_000, "available"), answered(-5_000), wrapped(-5_000), state(-1, "busy")]
+    seen = subject.replay(events, at=30_000)
+    assert seen.time() == {"available_ms": 19_999, "busy_state_ms": 30_001}
+    assert seen.agents() == {"busy": 1}
+
+
+def test_a_tie_after_a_long_state_keeps_its_time(subject: Subject) -> None:
+    events = [state(0, "available"), state(DAY, "busy"), profile(DAY, team="day")]
+    seen = subject.replay(events, at=DAY + MINUTE)
+    assert seen.time("") == {"available_ms": DAY}
+    assert seen.time("day") == {"busy_state_ms": MINUTE}
+
+
+def test_a_tie_after_a_long_state_touches_no_pane_of_all_that_time() -> None:
+    """An agent's broken clock said 1970, say; its next two reports share a millisecond."""
+    engine = Site(site(), rows=False)
+    events = [state(5, "available"), state(20 * DAY, "busy"), profile(20 * DAY, team="day")]
+    for offset, frame in enumerate(by_moment(events)):
+        engine.apply(frame, offset)
+    touched = [name for name in engine.dirty_parts() if name.startswith("pane:")]
+    assert len(touched) <= HOUR // 10_000 + 3

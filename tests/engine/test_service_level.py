@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.engine.stories import Event, abandoned, answered, queued, site, wrapped
+from tests.engine.stories import DAY, HOUR, Event, abandoned, answered, queued, site, wrapped
 from tests.engine.subjects import Subject
 
 AT = 100_000
@@ -117,3 +117,9 @@ def test_the_other_ratios_are_quotients_of_their_counters(subject: Subject) -> N
     assert window["asa_ms"] == 3_001 / 2
     assert window["aht_ms"] == 11_999 / 2
     assert window["abandonment"] == 1 / 3
+
+
+def test_a_threshold_that_passes_in_a_silence_is_missed_then(subject: Subject) -> None:
+    settings = site(pane_ms=1_000, stuck_after_ms=10 * DAY, defaults={"threshold_ms": 12 * HOUR})
+    seen = subject.replay([queued(20 * HOUR)], at=DAY + 15 * HOUR, settings=settings)
+    assert seen.counted(window="today") == {"sl_missed": 1}

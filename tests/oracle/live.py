@@ -34,7 +34,8 @@ class LiveSite:
 
     def take(self, frame: Frame) -> None:
         if frame.settings is not None:
-            self.history.change(frame.now, parse_site(frame.settings, "frame"))
+            told = frame.now if self.time is None else self.time + 1
+            self.history.change(max(frame.now, told), parse_site(frame.settings, "frame"))
         self.pass_time(frame.now)
         if frame.raw is None:
             return
