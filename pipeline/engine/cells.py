@@ -7,9 +7,12 @@ open is kept apart, so that an event in order touches one integer.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from schemas.kpis import COUNTERS, TEAM_TIMES
+
+if TYPE_CHECKING:
+    from pipeline.engine.model import Visit
 
 WINDOW_MS: Final = (300_000, 900_000, 1_800_000, 3_600_000)
 LONGEST_MS: Final = WINDOW_MS[-1]
@@ -93,7 +96,7 @@ class QueueCell(Cell):
         self.channel = channel
         self.open: list[int] | None = None
         self.future: list[int] | None = None
-        self.waiting: dict[object, None] = {}
+        self.waiting: dict[Visit, None] = {}
         self.in_service: int = 0
 
     def is_empty(self) -> bool:

@@ -167,14 +167,19 @@ class Ledger:
     def open_visit(self, visit: Visit) -> None:
         """A visit begins to wait."""
         visit.cell.waiting[visit] = None
-        self._visits += 1
-        due = visit.queued_at + visit.limits.threshold_ms
-        heappush(self._dues, (due, self._visits, visit))
+        if not self.books.silent:
+            self.await_threshold(visit)
         stuck = visit.queued_at + visit.limits.stuck_after_ms
         if stuck < self.stuck_due:
             self.stuck_due = stuck
         self.books.add(visit.cell, visit.queued_at, c.OFFERED, 1)
         self.changed_visits[visit] = None
+
+    def await_threshold(self, visit: Visit) -> None:
+        """Have `count_missed` look at a waiting visit when its threshold passes."""
+        self._visits += 1
+        due = visit.queued_at + visit.limits.threshold_ms
+        heappush(self._dues, (due, self._visits, visit))
 
     def close_visit(self, visit: Visit, outcome: int, at: int) -> None:
         """A visit comes to its outcome."""

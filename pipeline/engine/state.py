@@ -234,7 +234,9 @@ def _restore_stories(site: Site, parts: Mapping[str, bytes]) -> None:
             story.retell(site.ledger)
     for cell in site.ledger.books.cells.values():
         for visit in cell.waiting:
-            visit.missed = visit.queued_at + visit.limits.threshold_ms < site.at  # type: ignore[attr-defined]
+            visit.missed = visit.queued_at + visit.limits.threshold_ms < site.at
+            if not visit.missed:
+                site.ledger.await_threshold(visit)
 
 
 # --- agents -------------------------------------------------------------------------------------

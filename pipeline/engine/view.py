@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.engine.cells import WINDOW_MS, QueueCell, TeamCell
 from pipeline.engine.counters import WIDTH
-from pipeline.engine.model import OPEN, TALK, WRAP, Visit
+from pipeline.engine.model import OPEN, TALK, WRAP
 from pipeline.engine.trend import trend
 from schemas import kpis
 from schemas.kpis import AGENT_STATES, COUNTERS, TEAM_TIMES, WINDOWS
@@ -102,7 +102,6 @@ def _now(site: Site, cells: list[QueueCell]) -> Json:
         served += cell.in_service
         waiting += len(cell.waiting)
         for visit in cell.waiting:
-            assert isinstance(visit, Visit)
             waited = site.at - visit.queued_at
             if longest is None or waited > longest:
                 longest = waited

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from itertools import count
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +18,9 @@ from tests.engine.subjects import EngineSubject, frame, tick
 
 ENGINE = EngineSubject()
 HOUR = 3_600_000
+
+# How long a property takes depends on its examples, and on what else the machine does.
+pytestmark = pytest.mark.timeout(600)
 
 
 def numbered(frames: Iterable[Frame]) -> list[tuple[int, Frame]]:
