@@ -45,8 +45,8 @@ _ROLES = ("door", "ingest", "agents", "sink", "board", "store")
 class Latencies:
     """One window of time: what the driver really posted, and each marker's latency in ms.
 
-    `lost` markers were not seen. `cores` is the CPU used by each role, in cores; processes that ended
-    within the window are not in it.
+    `lost` markers were not seen. `cores` is the CPU used by each role, in cores, without processes
+    that ended within the window.
     """
 
     seconds: float
