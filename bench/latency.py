@@ -45,7 +45,8 @@ _ROLES = ("door", "ingest", "agents", "sink", "board", "store")
 class Latencies:
     """One window of time: what the driver really posted, and each marker's latency in ms.
 
-    `lost` markers were not seen. `cores` is CPU used by role, in cores, over all windows' time.
+    `lost` markers were not seen. `cores` is the CPU used by each role, in cores, without processes
+    that ended within the window.
     """
 
     seconds: float
@@ -115,7 +116,9 @@ def _window(door: str, board: str, counted: Path, seconds: int) -> Latencies:
     probe = _start("bench.probe", door, board, str(seconds), output=subprocess.PIPE)
     output, _ = probe.communicate(timeout=seconds + 60)
     took = time.monotonic() - began
-    cores = {role: (cpu - used.get(role, 0.0)) / took for role, cpu in _used().items()}
+    cores: dict[str, float] = {}
+    for (role, pid), cpu in _used().items():
+        cores[role] = cores.get(role, 0.0) + (cpu - used.get((role, pid), 0.0)) / took
     if probe.returncode:
         raise RuntimeError(f"the probe ended with {probe.returncode}")
     found = orjson.loads(output)
@@ -171,14 +174,14 @@ def _until_loaded(counted: Path) -> None:
     time.sleep(WARM_UP_S)
 
 
-def _used() -> dict[str, float]:
-    """CPU seconds so far of each role of any stack, the broker and the store's engine included."""
-    used: dict[str, float] = {}
+def _used() -> dict[tuple[str, int], float]:
+    """CPU seconds so far of each process of a stack, by role and process."""
+    used: dict[tuple[str, int], float] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
-            role = _role_of(entry)
+            role, pid = _role_of(entry), int(entry.name)
             if role:
-                used[role] = used.get(role, 0.0) + cpu_seconds(int(entry.name))
+                used[role, pid] = cpu_seconds(pid)
     return used
 
 

@@ -10,10 +10,14 @@ from typing import Annotated
 import typer
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from schemas.config import Config, ConfigError
 from sinks.clickhouse.query import Answer, QueryError, Question
+
+WIDE = 200
+"""Characters of a table that a wide terminal still shows, where there is none to ask."""
 
 _NUMBERS = ("Int", "UInt", "Float", "Decimal", "Nullable(Int", "Nullable(UInt", "Nullable(Float")
 
@@ -76,17 +80,39 @@ def _show(answer: Answer | str) -> None:
         return
     if not answer.columns:
         return
+    # Into a pipe nothing is folded to the width of a terminal that is not there.
+    console = Console(width=None if sys.stdout.isatty() else 100_000, markup=False, highlight=False)
+    table = _table(answer)
+    room = console.width if sys.stdout.isatty() else WIDE
+    if answer.rows and Measurement.get(console, console.options, table).maximum > room:
+        _show_upright(answer, console)
+    else:
+        console.print(table, crop=False)
+    rows = len(answer.rows)
+    typer.echo(f"{rows} row{'' if rows == 1 else 's'}")
+
+
+def _table(answer: Answer) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name, kind in zip(answer.columns, answer.types, strict=True):
         right = kind.startswith(_NUMBERS)
         table.add_column(name, justify="right" if right else "left", overflow="fold")
     for row in answer.rows:
         table.add_row(*[_cell(value) for value in row])
-    # Into a pipe nothing is folded to the width of a terminal that is not there.
-    console = Console(width=None if sys.stdout.isatty() else 100_000, markup=False, highlight=False)
-    console.print(table, crop=False)
-    rows = len(answer.rows)
-    typer.echo(f"{rows} row{'' if rows == 1 else 's'}")
+    return table
+
+
+def _show_upright(answer: Answer, console: Console) -> None:
+    """Each row as a list of its columns, for a table would be too wide to be read."""
+    for number, row in enumerate(answer.rows, start=1):
+        table = Table(box=None, show_header=False, pad_edge=False)
+        table.add_column(overflow="fold")
+        table.add_column(overflow="fold")
+        for name, value in zip(answer.columns, row, strict=True):
+            table.add_row(name, _cell(value))
+        console.print(f"row {number}")
+        console.print(table, crop=False)
+        console.print()
 
 
 def _cell(value: object) -> str:

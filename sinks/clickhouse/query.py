@@ -22,6 +22,8 @@ ANALYST = "analyst"
 
 _RECEIVED = re.compile(r"^.*?server response: ", re.DOTALL)
 _CODE = re.compile(r"^Code: \d+\. DB::Exception: ")
+# Half of the language, where anything might follow.
+_EXPECTED = re.compile(r"\. Expected one of: [^()]{150,}")
 
 
 class QueryError(Exception):
@@ -109,4 +111,5 @@ def _answer(text: str) -> Answer | None:
 def cleaned(error: BaseException) -> str:
     """What the store says, without what only its developers need."""
     text = _RECEIVED.sub("", str(error).strip())
-    return _CODE.sub("", text).strip() or type(error).__name__
+    text = _EXPECTED.sub(" ", _CODE.sub("", text))
+    return text.strip() or type(error).__name__

@@ -103,7 +103,8 @@ class Engine:
         query_class, statements = found["query_class"].name, int(found["statement_count"])
         if command.role is Role.ANALYST:
             tree, whole = None, False
-            if query_class == "READ_ONLY" and statements == 1:
+            # What cannot be parsed is of no class: reading it says where it goes wrong.
+            if query_class == "UNKNOWN" or (query_class == "READ_ONLY" and statements == 1):
                 tree, whole = _read(connection, command.sql)
             reading = Reading(query_class, statements, tree, whole)
             check(command.sql, reading, command.params, self._table_functions)
@@ -125,7 +126,12 @@ def _read(connection: Any, sql: str) -> tuple[Any, bool]:
     except RuntimeError as error:
         if _NO_TREE in str(error):
             return None, False
-        raise RuntimeError(str(error).partition(": In scope WITH ")[0]) from None
+        text = str(error).partition(": In scope WITH ")[0]
+        found = from_engine(text)
+        if found.code == SYNTAX_ERROR[0]:
+            # Its name stood behind what is cut off: the query in which the text was read.
+            raise StoreError(SYNTAX_ERROR, found.message) from None
+        raise RuntimeError(text) from None
     row = orjson.loads(result.bytes())
     return orjson.loads(row["tree"]), bool(row["whole"])
 

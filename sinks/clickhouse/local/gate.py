@@ -62,6 +62,12 @@ SYSTEM_TABLES = frozenset(
 
 # Statements whose tree the engine cannot print. They name a table at most: no call, no string.
 _DESCRIBES = re.compile(r"\s*(DESCRIBE|DESC|EXISTS|SHOW)\b[^()'$]*", re.IGNORECASE)
+# A view with parameters, each of them a plain literal.
+_PARAMETER = r"\s*\w+\s*=\s*(?:NULL|-?\d+|'[^'\\]*')\s*"
+_DESCRIBES_VIEW = re.compile(
+    rf"\s*(?:DESCRIBE|DESC)\s+(?:TABLE\s+)?(?:\w+\.)?(\w+)\s*\({_PARAMETER}(?:,{_PARAMETER})*\)\s*",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +95,7 @@ def check(sql: str, reading: Reading, params: Mapping[str, str], built_in: Colle
     if reading.query_class != "READ_ONLY":
         raise StoreError(READONLY, "analyst: only queries are allowed, in readonly mode")
     if reading.tree is None:
-        if not _DESCRIBES.fullmatch(sql):
+        if not _DESCRIBES.fullmatch(sql) and not _describes_view(sql, built_in):
             raise _refused("this statement")
         return
     if not reading.whole:
@@ -99,6 +105,11 @@ def check(sql: str, reading: Reading, params: Mapping[str, str], built_in: Colle
         _check_table_function(node, built_in)
         for name in _names(node, params):
             _check_name(name)
+
+
+def _describes_view(sql: str, built_in: Collection[str]) -> bool:
+    found = _DESCRIBES_VIEW.fullmatch(sql)
+    return found is not None and found[1].lower() not in built_in
 
 
 def _nodes(tree: Any) -> Iterator[dict[str, Any]]:

@@ -7,15 +7,17 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 
 from sinks.clickhouse.local import Limits
+from sinks.clickhouse.local.turns import Turn
 from tests.sinks.clickhouse.local_store import PASSWORDS, Reply, ThreadedStore, threaded
 
 LIMIT_S = 2.0
 # What a busy machine may add; without their limit these queries would run for hours.
-SLACK_S = 20.0
+SLACK_S = 60.0
 
 ENDLESS = "SELECT count() FROM numbers(1000000000000)"
 
@@ -28,7 +30,8 @@ DEAF = (
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreadedStore]:
-    limits = Limits(analyst_s=LIMIT_S, analyst_queue=8, writer_s=30)
+    # A busy machine takes its time to tell an honest query to stop: it is not to be killed.
+    limits = Limits(analyst_s=LIMIT_S, analyst_queue=8, writer_s=300, kill_grace_s=4)
     with threaded(tmp_path_factory.mktemp("store"), limits) as running:
         running.do("CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a")
         yield running
@@ -45,11 +48,33 @@ def timed(work: Callable[[], Reply]) -> tuple[Reply, float]:
     return work(), time.monotonic() - began
 
 
-def wait_until_busy(store: ThreadedStore) -> None:
-    deadline = time.monotonic() + 10
-    while store.store.turns.running is None:
+def wait_until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not happened():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def wait_until_busy(store: ThreadedStore) -> None:
+    wait_until(lambda: store.store.turns.running is not None)
+
+
+@contextmanager
+def held(store: ThreadedStore) -> Iterator[None]:
+    """The engine works on something until the block ends: its client hangs up then."""
+    connection = ask_and_leave_open(store, ENDLESS)
+    wait_until_busy(store)
+    try:
+        yield
+    finally:
+        connection.close()
+
+
+def ask_and_leave_open(store: ThreadedStore, statement: str) -> http.client.HTTPConnection:
+    login = b64encode(f"writer:{PASSWORDS['writer']}".encode()).decode()
+    connection = http.client.HTTPConnection("127.0.0.1", store.port, timeout=60)
+    connection.request("POST", "/", statement, {"Authorization": f"Basic {login}"})
+    return connection
 
 
 @pytest.mark.parametrize(
@@ -87,14 +112,14 @@ def test_a_slow_analyst_holds_up_no_insert_for_longer_than_the_limit(
     store: ThreadedStore, pool: ThreadPoolExecutor
 ) -> None:
     store.do("TRUNCATE TABLE t")
-    analysts = [pool.submit(store.analyst, ENDLESS) for _ in range(4)]
+    analysts = [pool.submit(store.analyst, ENDLESS) for _ in range(2)]
     wait_until_busy(store)
     insert = "INSERT INTO t FORMAT CSV\n{}\n"
     inserts = [pool.submit(store.ask, insert.format(n)) for n in range(5)]
     for done in inserts:
-        assert done.result(30).status == 200
+        assert done.result(120).status == 200
     assert sum(analyst.done() for analyst in analysts) <= 1, "only for the one that ran"
-    assert [analyst.result(30).code for analyst in analysts] == [159] * 4
+    assert [analyst.result(120).code for analyst in analysts] == [159] * 2
     assert store.value("SELECT count() FROM t") == "5"
 
 
@@ -106,43 +131,38 @@ def test_inserts_pass_the_waiting_analysts(store: ThreadedStore, pool: ThreadPoo
         assert reply.status == 200, reply.text
         done.append(name)
 
-    first = pool.submit(note, "first", "SELECT sleep(1)", "analyst")
-    wait_until_busy(store)
-    analysts: list[Future[None]] = []
-    for n in range(3):
-        analysts.append(pool.submit(note, f"analyst {n}", "SELECT 1", "analyst"))
-    time.sleep(0.1)
-    insert = pool.submit(note, "insert", "INSERT INTO t VALUES (1)", "writer")
-    for task in (first, insert, *analysts):
-        task.result(30)
-    assert done[:2] == ["first", "insert"]
+    turns = store.store.turns
+    tasks: list[Future[None]] = []
+    with held(store):
+        for n in range(3):
+            tasks.append(pool.submit(note, f"analyst {n}", "SELECT sleep(0.2)", "analyst"))
+        wait_until(lambda: turns.waiting(Turn.ANALYST) == 3)
+        tasks.append(pool.submit(note, "insert", "INSERT INTO t VALUES (1)", "writer"))
+        wait_until(lambda: turns.waiting(Turn.INSERT) == 1)
+    for task in tasks:
+        task.result(120)
+    assert done[0] == "insert"
 
 
 def test_eight_wait_and_the_ninth_comes_back_later(
     store: ThreadedStore, pool: ThreadPoolExecutor
 ) -> None:
-    running = pool.submit(store.analyst, "SELECT sleep(1.5)")
-    wait_until_busy(store)
-    asked = [pool.submit(store.analyst, f"SELECT {n}") for n in range(12)]
-    replies = [task.result(30) for task in asked]
+    with held(store):
+        asked = [pool.submit(store.analyst, f"SELECT {n}") for n in range(12)]
+        wait_until(lambda: sum(task.done() for task in asked) == 4)
+    replies = [task.result(120) for task in asked]
     refused = [reply for reply in replies if reply.status == 503]
     assert len(refused) == 4
     assert {reply.code for reply in refused} == {202}
     assert {reply.headers["Retry-After"] for reply in refused} == {str(int(LIMIT_S))}
     assert sorted(reply.status for reply in replies) == [200] * 8 + [503] * 4
-    assert running.result(30).status == 200
 
 
 def test_who_hangs_up_stops_the_query(store: ThreadedStore) -> None:
-    login = b64encode(f"writer:{PASSWORDS['writer']}".encode()).decode()
-    connection = http.client.HTTPConnection("127.0.0.1", store.port, timeout=10)
-    connection.request("POST", "/", ENDLESS, {"Authorization": f"Basic {login}"})
-    wait_until_busy(store)
-    time.sleep(0.3)
-    began = time.monotonic()
-    connection.close()
+    with held(store):
+        time.sleep(0.3)
+    # It would have run for the writer's limit of five minutes; `ask` waits for one.
     assert store.ask("SELECT 1").text == "1\n"
-    assert time.monotonic() - began < 5  # the writer's limit is 30 s
 
 
 def test_an_insert_that_began_is_finished_when_its_client_is_gone(store: ThreadedStore) -> None:
@@ -150,10 +170,7 @@ def test_an_insert_that_began_is_finished_when_its_client_is_gone(store: Threade
         "CREATE OR REPLACE TABLE slow (a UInt64, b UInt64 MATERIALIZED sleep(1) + a) "
         "ENGINE = MergeTree ORDER BY a"
     )
-    login = b64encode(f"writer:{PASSWORDS['writer']}".encode()).decode()
-    connection = http.client.HTTPConnection("127.0.0.1", store.port, timeout=10)
-    body = "INSERT INTO slow FORMAT CSV\n7\n"
-    connection.request("POST", "/", body, {"Authorization": f"Basic {login}"})
+    connection = ask_and_leave_open(store, "INSERT INTO slow FORMAT CSV\n7\n")
     wait_until_busy(store)
     connection.close()
     assert store.value("SELECT a FROM slow") == "7"

@@ -33,7 +33,7 @@ def store(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Iterator[Th
 
 
 def fill(sql: str, folder: Path) -> str:
-    return sql.replace("SECRET", str(folder / "secret.txt")).replace("OUT", str(folder / "out"))
+    return sql.replace("SECRET", str(folder / "secret.txt")).replace("'OUT'", f"'{folder / 'out'}'")
 
 
 def assert_refused(reply: Reply, *codes: int) -> None:

@@ -56,6 +56,22 @@ def test_the_answer_is_a_table_with_its_names_and_the_number_of_rows(run: Run) -
     assert lines[-1] == ["2", "rows"]
 
 
+def test_a_row_too_wide_for_a_table_stands_upright(run: Run) -> None:
+    ask = "SELECT * FROM kpi_queue(from = '2026-01-05', to = '2026-01-06') ORDER BY queue"
+    lines = [line.split() for line in run("sql", ask).stdout.splitlines() if line.strip()]
+    assert lines[0] == ["row", "1"]
+    assert ["queue", "[bold]help"] in lines
+    assert ["service_level", "–"] in lines
+    assert lines.count(["declined", "1"]) == 2
+    assert lines[-1] == ["2", "rows"]
+
+
+def test_a_view_describes_its_columns(run: Run) -> None:
+    ask = "DESCRIBE kpi_queue(from = '2026-01-05', to = '2026-01-06')"
+    rows = list(csv.reader(io.StringIO(run("sql", ask, "-f", "csv").stdout)))
+    assert [row[0] for row in rows[1:4]] == ["site", "queue", "channel"]
+
+
 def test_a_view_with_parameters_is_asked_by_name(run: Run) -> None:
     ask = "SELECT declined FROM kpi_queue(from = '2026-01-05', to = '2026-01-06') ORDER BY queue"
     result = run("sql", ask, "--format", "json")
@@ -85,12 +101,18 @@ def test_a_dash_reads_the_query_from_the_input(run: Run) -> None:
 
 
 def test_a_wrong_query_is_one_clear_message(run: Run) -> None:
-    result = run("sql", "SELECT nothing FROM contact_declines")
-    assert result.exit_code == 1
-    assert result.stdout == ""
-    assert "nothing" in result.stderr
-    assert "Traceback" not in result.stderr
-    assert "DB::Exception" not in result.stderr
+    wrong = {
+        "SELECT nothing FROM contact_declines": "nothing",
+        "SELCT 1": "Syntax error",
+        "SELECT (contact FROM contact_declines": "Syntax error",
+        "SELECT * FROM kpi_quue": "kpi_quue",
+    }
+    for ask, said in wrong.items():
+        result = run("sql", ask)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert said in result.stderr
+        assert "Traceback" not in result.stderr
+        assert "DB::Exception" not in result.stderr
 
 
 @pytest.mark.parametrize(
