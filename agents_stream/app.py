@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import gc
 import logging
 import os
 import signal
@@ -327,16 +326,9 @@ async def _run(config: Config, engine: EngineType) -> None:
         os._exit(EXIT_DOUBTFUL)
 
 
-def spare_collector() -> None:
-    """Look for cycles less often: the engine's many records make hardly any."""
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
-
-
 def main(config: Config, engine: EngineType = Site) -> None:
     """Run a worker until it is told to stop; ends the process with status 70 when in doubt."""
     level = logging.DEBUG if config.log_level.upper() == "DEBUG" else logging.WARNING
     for name in _NOISY:
         logging.getLogger(name).setLevel(level)
-    spare_collector()
     asyncio.run(_run(config, engine))
