@@ -115,7 +115,7 @@ class Worker:
         self.figures = WorkerFigures()
         self._clock = Clock.from_file(config.clock_file)
         self._app = build_app(config)
-        transport = Transport(self._app, FRAMES)
+        transport = Transport(self._app, FRAMES, alone=config.journal)
         self._app.transport = transport
         tables = StateTables(self._app, config.bootstrap, config.partitions)
         outbox = Outbox(self._send, self.figures)

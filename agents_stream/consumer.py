@@ -16,8 +16,9 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from faust.tables import TableManager
 from faust.transport.drivers import aiokafka as driver
@@ -46,8 +47,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: driver.Transport) -> Any:
         consumer = super()._create_worker_consumer(transport)
-        # aiokafka hands it to its fetcher when it starts, which is later.
+        # aiokafka hands both to its parts when it starts, which is later.
         consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS  # noqa: SLF001
+        if cast(Transport, transport).alone:
+            consumer._group_id = f"{consumer._group_id}-{time.time_ns()}"  # noqa: SLF001
         return consumer
 
 
@@ -98,13 +101,18 @@ class Flow(FlowControlEvent):
 
 
 class Transport(driver.Transport):
-    """The transport whose consumers go on where the state ends."""
+    """The transport whose consumers go on where the state ends.
+
+    A worker that is `alone`, as in the embedded stack, is a new group every time it starts, and so
+    waits for no session of its dead predecessor to end.
+    """
 
     positions: Positions
 
-    def __init__(self, app: AppT, topic: str) -> None:
+    def __init__(self, app: AppT, topic: str, *, alone: bool = False) -> None:
         super().__init__(app.conf.broker_consumer, app)
         self._topic = topic
+        self.alone = alone
 
     def create_consumer(self, *args: Any, **kwargs: Any) -> Any:
         """A consumer of the frames topic and the changelogs."""
