@@ -40,7 +40,7 @@ def pressed(rate: int, seconds: int, size: Size) -> list[tuple[float, bytes]]:
 async def drive(door: str, rate: int, seconds: int, counted: Path) -> None:
     """Post until the seconds are over."""
     events = pressed(rate, seconds, Size(minutes=600))
-    position = 0
+    position, fresh = 0, counted.with_suffix(".new")
     async with DoorClient(door) as client:
         began, began_ms = time.monotonic(), time.time() * 1000
         while position < len(events):
@@ -53,7 +53,8 @@ async def drive(door: str, rate: int, seconds: int, counted: Path) -> None:
                 position += 1
             if batch:
                 await client.send(batch)
-                counted.write_text(str(position))
+                fresh.write_text(str(position))
+                fresh.replace(counted)
             await asyncio.sleep(max(0.0, PAUSE_S - (time.monotonic() - began - elapsed)))
 
 
