@@ -27,7 +27,7 @@ from yarl import URL
 
 from agents_stream.agent import FrameAgent
 from agents_stream.consumer import Flow, PromptTableManager, Transport
-from agents_stream.engines import EngineType
+from agents_stream.engines import EngineType, spare_collector
 from agents_stream.publish import Outbox, views_of
 from agents_stream.readiness import StatusPage
 from agents_stream.snapshots import Restorer, SnapshotWriter
@@ -331,4 +331,5 @@ def main(config: Config, engine: EngineType = Site) -> None:
     level = logging.DEBUG if config.log_level.upper() == "DEBUG" else logging.WARNING
     for name in _NOISY:
         logging.getLogger(name).setLevel(level)
+    spare_collector()
     asyncio.run(_run(config, engine))

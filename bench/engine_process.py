@@ -17,6 +17,7 @@ from pathlib import Path
 
 import orjson
 
+from agents_stream.engines import spare_collector
 from bench.workload import SITE, read_frames
 from pipeline.engine import COMPILED, Site
 from schemas.frames import decode_frame
@@ -106,6 +107,7 @@ def main() -> None:
     path, rows, repetitions = Path(sys.argv[1]), sys.argv[2] == "rows", int(sys.argv[3])
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     frames = read_frames(path)
+    spare_collector()  # as the worker does
     for _ in range(repetitions):
         print(orjson.dumps(asdict(measure(frames, rows))).decode(), flush=True)
 

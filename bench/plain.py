@@ -14,6 +14,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from agents_stream.engines import spare_collector
 from agents_stream.publish import LivePublisher, Outbox, row_records
 from bench.workload import SITE
 from pipeline.engine import Site
@@ -74,4 +75,5 @@ class _Loop:
 
 
 if __name__ == "__main__":
+    spare_collector()
     asyncio.run(run(sys.argv[1]))
