@@ -9,6 +9,7 @@ filled and nulls absent, so that equal events are equal dicts and equal bytes.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, NoReturn, NotRequired
 
@@ -304,10 +305,29 @@ def parse_payload(payload: bytes | str) -> dict[str, Any]:
     try:
         obj = orjson.loads(payload)
     except orjson.JSONDecodeError as error:
-        raise EventError("payload", f"not JSON: {error}") from None
+        obj = _patient_loads(payload)
+        if obj is None:
+            raise EventError("payload", f"not JSON: {error}") from None
     if not isinstance(obj, dict):
         raise EventError("payload", f"not a JSON object but {_shown(obj)}")
     return obj
+
+
+def _patient_loads(payload: bytes | str) -> Any:
+    """What orjson refuses and yet is JSON, or None.
+
+    A field that is ignored may hold half of a surrogate pair or a number beyond all range; in one
+    that is read, validation refuses it.
+    """
+    try:
+        text = payload if isinstance(payload, str) else payload.decode()
+        return json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
 
 
 def validate_event(obj: object) -> dict[str, Any]:

@@ -296,7 +296,6 @@ def test_only_an_object_is_an_event(obj: object) -> None:
         b"{",
         b"\xff\xfe",
         b'{"type": "clock", "site": "\xff", "ts": 1}',
-        b'{"type": "clock", "site": "\\ud800", "ts": 1}',
         b'{"type": "clock", "site": "s", "ts": NaN}',
         b"{'type': 'clock'}",
         b"[" * 5000,
@@ -350,3 +349,36 @@ def test_the_key_of_an_event_is_compact_sorted_utf8() -> None:
 )
 def test_a_site_is_readable_even_where_the_event_is_not(obj: object, site: str | None) -> None:
     assert readable_site(obj) == site
+
+
+QUEUED = '{"type":"contact.queued","site":"s","ts":1,"contact":"c","queue":"q"'
+
+
+@pytest.mark.parametrize(
+    "value", ['"\\ud800"', "1e999", "-1e999", "123456789012345678901234567890"]
+)
+def test_a_field_that_is_ignored_may_hold_what_no_field_can(value: str) -> None:
+    assert read_event(f'{QUEUED},"extra":[{value}]}}') == read_event(QUEUED + "}")
+
+
+@pytest.mark.parametrize(
+    ("fields", "wrong"),
+    [
+        ('"contact":"\\ud800"', "contact"),
+        ('"site":"\\ud800"', "site"),
+        ('"ts":1e999', "ts"),
+        ('"priority":123456789012345678901234567890', "priority"),
+        ('"extra":NaN', "payload"),
+        ('"extra":Infinity', "payload"),
+        ('"extra":' + "[" * 100_000, "payload"),
+    ],
+)
+def test_a_field_that_is_read_may_not(fields: str, wrong: str) -> None:
+    with pytest.raises(EventError) as caught:
+        read_event(f"{QUEUED},{fields}}}")
+    assert caught.value.field == wrong
+
+
+def test_bytes_that_are_not_utf8_are_no_json() -> None:
+    with pytest.raises(EventError, match="not JSON"):
+        read_event(QUEUED.encode() + b',"extra":"\xff"}')
