@@ -318,8 +318,8 @@ def _plain(part: int | str) -> str:
 def _problem(error: ErrorDetails, path: tuple[int | str, ...]) -> str:
     kind, given = error["type"], error["input"]
     if kind == "extra_forbidden":
-        hint = _did_you_mean(str(path[-1]), _keys_beside(path))
-        return f"unknown key{hint}"
+        word = str(path[-1])
+        return f"unknown key{_belongs(word) or _did_you_mean(word, _keys_beside(path))}"
     if kind == "missing":
         return "is required"
     if kind == "literal_error":
@@ -389,6 +389,18 @@ def _keys_beside(path: tuple[int | str, ...]) -> list[str]:
         if field is not None:
             model = next(_models_in(field.annotation), model)
     return list(model.model_fields)
+
+
+def _belongs(word: str) -> str:
+    """Where a key has its place that stands at another one."""
+    places = {
+        "at the top": list(SiteSettings.model_fields),
+        "under defaults or a queue": list(QueueSettings.model_fields),
+        "under targets": list(Targets.model_fields),
+        "under a team": list(TeamSettings.model_fields),
+    }
+    found = [place for place, keys in places.items() if word in keys]
+    return f"; {word} belongs {found[0]}" if found else ""
 
 
 def _models_in(annotation: object) -> Iterator[type[BaseModel]]:

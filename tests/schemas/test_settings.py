@@ -151,6 +151,18 @@ def test_settings_cannot_be_changed_in_place() -> None:
         ("- acme", "FILE: should be a set of keys, not ['acme']"),
         ("site: a\nname: b\nsite: c", "FILE:3: the key 'site' stands twice"),
         ("site: a\nqueues:\n  q: {}\n  q: {}", "FILE:4: the key 'q' stands twice"),
+        (
+            "site: a\nformula: answered_only",
+            "FILE:2: formula: unknown key; formula belongs under defaults or a queue",
+        ),
+        (
+            "site: a\ndefaults: {service_level: 0.8}",
+            "FILE:2: defaults.service_level: unknown key; service_level belongs under targets",
+        ),
+        (
+            "site: a\nqueues:\n  PS: {time_zone: UTC}",
+            "FILE:3: queues.PS.time_zone: unknown key; time_zone belongs at the top",
+        ),
         ("site: a\nqeues: {}", "FILE:2: qeues: unknown key; did you mean queues?"),
         ("site: a\nxyzzy: {}", "FILE:2: xyzzy: unknown key"),
         (
