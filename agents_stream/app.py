@@ -239,7 +239,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end.set)
-        port = await self._page.start("0.0.0.0", self.config.worker_port)
+        port = await self._page.start(self.config.page_host, self.config.worker_port)
         log.info("metrics and readiness on port %d", port)
         tasks = [
             asyncio.create_task(self._guarded(step))

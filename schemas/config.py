@@ -25,6 +25,7 @@ class Config(BaseModel):
     `clock_file` empty means the wall clock. `epoch` is the incarnation of the frames topic.
     `checkpoint_ms` and `checkpoint_events` bound what is read again after a crash; raise them if
     checkpoints take a visible share of a worker's time. `snapshot_dir` empty means no snapshots.
+    `page_host` is where worker, ingest and sink show readiness and metrics.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,6 +40,7 @@ class Config(BaseModel):
     door_token: str = ""
     board_host: str = "127.0.0.1"
     board_port: Port = 7080
+    page_host: str = "127.0.0.1"
     worker_port: Port = 7090
     ingest_port: Port = 7091
     sink_port: Port = 7092

@@ -67,7 +67,7 @@ class Ingest:
         """Work until `stop` is set. Raises `TopicsError` if the topics cannot be used."""
         app = web.Application()
         add_operator_routes(app, self.metrics.registry, self.unready)
-        runner = await serve(app, "0.0.0.0", self.config.ingest_port)
+        runner = await serve(app, self.config.page_host, self.config.ingest_port)
         changed = asyncio.Event()
         watcher = asyncio.create_task(self.folder.watch(changed))
         try:

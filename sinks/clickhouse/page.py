@@ -10,8 +10,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sinks.clickhouse.metrics import SinkMetrics
 
 
-async def serve(metrics: SinkMetrics, unready: Callable[[], str], port: int) -> web.AppRunner:
-    """Serve the page on a port of every interface; the caller cleans the runner up.
+async def serve(
+    metrics: SinkMetrics, unready: Callable[[], str], host: str, port: int
+) -> web.AppRunner:
+    """Serve the page; the caller cleans the runner up.
 
     `unready` says why the sink is not ready, empty if it is. Raises `OSError` if the port is taken.
     """
@@ -29,5 +31,5 @@ async def serve(metrics: SinkMetrics, unready: Callable[[], str], port: int) -> 
     app.add_routes([web.get("/readyz", readyz), web.get("/metrics", show)])
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2.0)
     await runner.setup()
-    await web.TCPSite(runner, "0.0.0.0", port).start()
+    await web.TCPSite(runner, host, port).start()
     return runner

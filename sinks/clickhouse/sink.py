@@ -95,7 +95,9 @@ class Sink:
         Raises `SinkError` if the topic is not as configured, and what `prepare` raises.
         """
         self.stopping = stop
-        runner = await serve(self.metrics, self.unready, self.config.sink_port)
+        runner = await serve(
+            self.metrics, self.unready, self.config.page_host, self.config.sink_port
+        )
         try:
             await self._schema()
             self._waits_for = "the topics"
