@@ -66,8 +66,6 @@ def row_records(engine: Engine, tables: dict[str, list[dict[str, Any]]]) -> list
 
     A frame without rows is one as well: it tells the store how far the site's time has gone.
     """
-    chunks = list(_fitting([(table, row) for table, rows in tables.items() for row in rows]))
-    chunks = chunks or [[]]
     head = {
         "v": VERSION,
         "site": engine.site,
@@ -75,8 +73,14 @@ def row_records(engine: Engine, tables: dict[str, list[dict[str, Any]]]) -> list
         "offset": engine.offset,
         "version": version_of(engine.epoch, engine.offset),
         "at": engine.at,
-        "parts": len(chunks),
+        "parts": 1,
+        "part": 0,
     }
+    whole = orjson.dumps({**head, "tables": tables})
+    if len(whole) <= MAX_ROWS_BYTES:
+        return [whole]
+    chunks = list(_fitting([(table, row) for table, rows in tables.items() for row in rows]))
+    head["parts"] = len(chunks)
     return [
         orjson.dumps({**head, "part": part, "tables": _by_table(chunk)})
         for part, chunk in enumerate(chunks)
@@ -95,8 +99,6 @@ def _by_table(rows: Iterable[_Row]) -> dict[str, list[dict[str, Any]]]:
 
 def _fitting(rows: list[_Row]) -> Iterator[list[_Row]]:
     """Halve until each chunk fits; a single row always does, its strings are bounded."""
-    if not rows:
-        return
     if len(rows) == 1 or len(orjson.dumps(rows)) <= MAX_ROWS_BYTES:
         yield rows
         return
