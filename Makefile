@@ -5,10 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ENGINE := build/native/.built
 
-# The long tests of the store; `make test-all` has them.
-HEAVY := tests/sinks/clickhouse
-
-.PHONY: help demo test test-all check fix bench lock native clean
+.PHONY: help demo test check fix bench lock native clean
 help:           ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -20,9 +17,6 @@ test: $(READY) $(ENGINE)  ## lint, types, import rules and all tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest $(HEAVY:%=--ignore=%)
-
-test-all: $(READY) $(ENGINE)  ## every test, those that kill processes included
 	$(BIN)/python -m pytest
 
 check: $(READY)  ## lint, types and import rules only

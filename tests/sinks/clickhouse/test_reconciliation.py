@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-import pytest
 
 from pipeline.engine import Site
 from tests.engine.stories import (
@@ -78,32 +77,34 @@ def test_a_story_told_by_the_engine_is_what_the_records_say(db: Database) -> Non
     assert differences(db) == []
 
 
-@pytest.mark.parametrize(
-    ("table", "change", "where", "shown"),
-    [
-        ("queue_panes", "offered + 1 AS offered", "offered = 1 LIMIT 1", {("offered", 2, 1)}),
-        ("team_panes", "available_ms - 1 AS available_ms", "available_ms = 10000 LIMIT 1",
-         {("available_ms", 9_999, 10_000)}),
-        ("visits", "addMilliseconds(outcome_at, 1) AS outcome_at", "contact = 'a'",
-         {("wait_ms", 11_000, 11_001)}),
-        ("visits", "1 AS is_deleted", "contact = 'b'",
-         {("offered", 1, 0), ("abandoned", 1, 0), ("abandoned_wait_ms", 32_000, 0),
-          ("sl_missed", 1, 0)}),
-        ("legs", "talk_ms + 7 AS talk_ms", "contact = 'a'", {("talk_ms", 58_000, 58_007)}),
-        ("declines", "'help' AS queue", "contact = 'a'", {("declined", 1, 0), ("declined", 0, 1)}),
-        ("agent_intervals", "addMilliseconds(ended_at, -3) AS ended_at", "state = 'talk'",
-         {("talk_ms", 10_000, 9_997)}),
-    ],
-)  # fmt: skip
-def test_one_row_altered_by_hand_appears_with_its_pane_and_counter(
-    db: Database, table: str, change: str, where: str, shown: set[tuple[str, int, int]]
-) -> None:
-    told(db, story(), T + 5 * MINUTE)
-    bump(db, table, change, where)
+ALTERATIONS: list[tuple[str, str, str, set[tuple[str, int, int]]]] = [
+    ("queue_panes", "offered + 1 AS offered", "offered = 1 LIMIT 1", {("offered", 2, 1)}),
+    ("team_panes", "available_ms - 1 AS available_ms", "available_ms = 10000 LIMIT 1",
+     {("available_ms", 9_999, 10_000)}),
+    ("visits", "addMilliseconds(outcome_at, 1) AS outcome_at", "contact = 'a'",
+     {("wait_ms", 11_000, 11_001)}),
+    ("visits", "1 AS is_deleted", "contact = 'b'",
+     {("offered", 1, 0), ("abandoned", 1, 0), ("abandoned_wait_ms", 32_000, 0),
+      ("sl_missed", 1, 0)}),
+    ("legs", "talk_ms + 7 AS talk_ms", "contact = 'a'", {("talk_ms", 58_000, 58_007)}),
+    ("declines", "'help' AS queue", "contact = 'a'", {("declined", 1, 0), ("declined", 0, 1)}),
+    ("agent_intervals", "addMilliseconds(ended_at, -3) AS ended_at", "state = 'talk'",
+     {("talk_ms", 10_000, 9_997)}),
+]  # fmt: skip
+
+
+def test_one_row_altered_by_hand_appears_with_its_pane_and_counter(db: Database) -> None:
+    """A site for each alteration, so that one look shows them all."""
+    for number, (table, change, where, _) in enumerate(ALTERATIONS):
+        engine = EngineRows(site(site=f"s{number}"))
+        db.write(*[engine.apply([event]) for event in story()], engine.tick(T + 5 * MINUTE))
+        bump(db, table, change, f"site = 's{number}' AND {where}")
     found = differences(db)
-    assert {(row["counter"], row["stored"], row["recomputed"]) for row in found} == shown
-    assert {row["pane"] for row in found} <= {"queue", "team"}
-    assert {row["name"] for row in found} <= {"sales", "help", "red"}
+    for number, (*_, shown) in enumerate(ALTERATIONS):
+        rows = [row for row in found if row["site"] == f"s{number}"]
+        assert {(row["counter"], row["stored"], row["recomputed"]) for row in rows} == shown
+    assert {row["pane"] for row in found} == {"queue", "team"}
+    assert {row["name"] for row in found} == {"sales", "help", "red"}
 
 
 def test_a_pane_that_is_missing_in_the_middle_of_a_long_state_appears(db: Database) -> None:
