@@ -55,6 +55,7 @@ class QueueEntry(TypedDict):
     formula: str
     exclude_short: bool
     threshold_ms: int
+    min_volume: int
     targets: dict[str, float]
 
 

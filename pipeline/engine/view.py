@@ -61,6 +61,7 @@ def _queue_entry(site: Site, cell: QueueCell) -> Json:
         "formula": limits.formula,
         "exclude_short": limits.exclude_short,
         "threshold_ms": limits.threshold_ms,
+        "min_volume": limits.min_volume,
         "targets": limits.targets.given(),
     }
 

@@ -27,7 +27,10 @@ from sinks.prometheus import names
 from tests.e2e.figures import VIEWS, WINDOWS, Figures, Json, of_sql
 
 KEYS = ("queues", "teams", "all", "late", "inconsistent", "dead_lettered")
-_EXTRAS = ("parts", "longest_since", "waiting_past_threshold", "name", "formula", "targets")
+_EXTRAS = (
+    *("parts", "longest_since", "waiting_past_threshold"),
+    *("name", "formula", "min_volume", "targets"),
+)
 
 
 class RunningStack:

@@ -108,6 +108,7 @@ class Centre:
                 "formula": queue.formula,
                 "exclude_short": False,
                 "threshold_ms": queue.threshold_ms,
+                "min_volume": 1,
                 "targets": queue.targets,
             }
         return entries

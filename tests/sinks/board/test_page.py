@@ -313,6 +313,25 @@ def test_a_row_is_marked_as_the_worst_that_callers_notice_and_says_which(browser
     )
 
 
+def test_a_queue_of_few_calls_is_marked_and_stands_behind_those_of_many(browser: Browser) -> None:
+    browser.open("/?site=bank#wall")
+    order = browser.ask(
+        """const row = (queue, answered, level, longest = 0) => {
+          const row = { queue, name: queue, channel: "voice", answered, abandoned: 0, waiting: 0,
+            waiting_past_threshold: 0, service_level: level, longest_wait_ms: longest,
+            min_volume: 5, targets: { service_level: 0.8, longest_wait_ms: 60000 } };
+          return row;
+        };
+        return import("/static/js/kpi.js").then(({ judgeQueue, worstFirst }) => {
+          const rows = [row("few", 2, 0.1), row("fine", 90, 0.9), row("many", 90, 0.7),
+            row("few but waiting", 2, 0.1, 600000)];
+          for (const one of rows) one.verdict = judgeQueue(one);
+          return rows.sort(worstFirst).map((one) => [one.queue, one.verdict.level]);
+        })"""
+    )
+    assert order == [["few but waiting", "off"], ["many", "off"], ["few", "off"], ["fine", "on"]]
+
+
 def test_the_worst_queue_is_first_and_sorting_is_the_reader_s(browser: Browser) -> None:
     names = """return [...document.querySelectorAll('.queues tbody:not(.all) .name')]
       .map(n => n.innerText)"""

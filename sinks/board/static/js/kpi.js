@@ -59,16 +59,23 @@ const URGENT = ["service_level", "longest_wait_ms", "abandonment", "asa_ms"];
 
 export function judgeQueue(row) {
   let level = "none";
+  let urgent = "none";
   let miss = 0;
+  const few = row.answered + row.abandoned < row.min_volume;
   for (const kpi of URGENT) {
     const verdict = judge(kpi, row[kpi], row.targets[kpi]);
+    level = worse(level, verdict.level);
+    // One of two calls missed is marked, and yet ranks no queue above one with many.
+    if (few && KPIS[kpi].ratio) continue;
+    urgent = worse(urgent, verdict.level);
     // One KPI far off must not outweigh three that are off.
     miss += Math.min(verdict.miss, 2);
-    if (verdict.level !== "none" && (level === "none" || RANK[verdict.level] > RANK[level])) {
-      level = verdict.level;
-    }
   }
-  return { level, miss };
+  return { level, urgent, miss };
+}
+
+function worse(level, other) {
+  return other !== "none" && (level === "none" || RANK[other] > RANK[level]) ? other : level;
 }
 
 // What a queue misses, in words: "service level 20.0 % (≥ 80 %), ASA 0:36 (≤ 30 s)".
@@ -80,8 +87,9 @@ export function missesOf(row) {
 
 export function worstFirst(a, b) {
   return (
-    RANK[b.verdict.level] - RANK[a.verdict.level] ||
+    RANK[b.verdict.urgent] - RANK[a.verdict.urgent] ||
     b.verdict.miss - a.verdict.miss ||
+    RANK[b.verdict.level] - RANK[a.verdict.level] ||
     b.waiting_past_threshold - a.waiting_past_threshold ||
     b.waiting - a.waiting ||
     (a.service_level ?? 2) - (b.service_level ?? 2) ||
@@ -115,7 +123,7 @@ export function allRow(board, window, now) {
   return row;
 }
 
-function flat(present, figures, { formula, threshold_ms, targets }, now) {
+function flat(present, figures, { formula, threshold_ms, min_volume, targets }, now) {
   const since = present.longest_since;
   return {
     ...figures,
@@ -124,6 +132,7 @@ function flat(present, figures, { formula, threshold_ms, targets }, now) {
     longest_wait_ms: since == null ? null : Math.max(present.longest_wait_ms, now - since),
     formula,
     threshold_ms,
+    min_volume: min_volume ?? 0,
     targets: targets ?? {},
   };
 }
