@@ -360,7 +360,13 @@ def readable_site(obj: object) -> str | None:
     if not isinstance(obj, dict):
         return None
     site = obj.get("site")
-    return site if isinstance(site, str) and 0 < len(site) <= MAX_ID else None
+    if not isinstance(site, str) or not 0 < len(site) <= MAX_ID:
+        return None
+    try:
+        site.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return None
+    return site
 
 
 def event_key(event: Mapping[str, Any]) -> bytes:

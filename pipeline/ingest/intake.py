@@ -188,8 +188,10 @@ class Intake:
             records = [record for parcel in parcels for record in parcel.records]
             try:
                 seq = await self._on_disk(self._journal.append, records)
-            except JournalError as error:
-                log.error("%s; events are refused", error)
+            except Exception as error:  # whatever it is, those who come after it are not refused
+                log.error(
+                    "%s; events are refused", error, exc_info=not isinstance(error, JournalError)
+                )
                 for parcel in parcels:
                     parcel.refuse(error)
                     self._account(-parcel.size)

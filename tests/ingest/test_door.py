@@ -114,6 +114,17 @@ async def test_refused_lines_reach_the_raw_topic_too(client: Client) -> None:
     assert {record.key for record in records} == {b"north"}
 
 
+async def test_half_of_a_surrogate_pair_stops_nobody(client: Client) -> None:
+    """JSON may spell it, but no site, header or journal can hold it."""
+    bad = b'{"type":"clock","site":"\\ud800","ts":1}\n'
+    status, answer = await client.post(bad, site=None)
+    assert (status, answer["taken"], answer["refused_count"]) == (200, 0, 1)
+    assert answer["refused"][0]["field"] == "site"
+    status, answer = await client.post(bad + ndjson(queued(1)))
+    assert (status, answer["taken"], answer["refused_count"]) == (200, 1, 1)
+    assert len(await client.arrived(3)) == 3
+
+
 async def test_of_a_line_too_large_the_start_is_kept(client: Client) -> None:
     body = b"x" * (MAX_EVENT_BYTES + 5) + b"\n" + ndjson(queued(1))
     status, answer = await client.post(body)

@@ -85,6 +85,9 @@ async def test_events_become_frames_of_their_site_through_a_consumer_group(
         assert sum(f.settings is not None for f in frames.of(site)) == 1
 
 
+HALF_A_PAIR = b'{"type":"clock","site":"\\ud800","ts":1}'
+
+
 async def test_each_kind_of_garbage_is_dead_lettered_once_and_nothing_stops(
     embedded: Config, frames: FrameReader, dead: DeadReader
 ) -> None:
@@ -105,6 +108,8 @@ async def test_each_kind_of_garbage_is_dead_lettered_once_and_nothing_stops(
         (None, orjson.dumps(queued(1, ts="soon")), "unreadable", "ts", "north", True),
         (b"ghost", orjson.dumps(queued(1, "ghost")), "unknown_site", "site", "ghost", False),
         (b"ghost", b"not JSON", "unreadable", "payload", None, False),
+        (NORTH, HALF_A_PAIR, "unreadable", "site", "north", True),
+        (None, HALF_A_PAIR, "unreadable", "site", None, False),
         (None, b"\x00\xff", "unreadable", "payload", None, False),
     ]
     records: list[Any] = [
@@ -123,6 +128,7 @@ async def test_each_kind_of_garbage_is_dead_lettered_once_and_nothing_stops(
         await until(lambda: len(dead.letters) >= 2 * len(garbage) + 3, dead)
         await until(lambda: len(Fence(frames.of("north")).dead) >= counted, frames)
         nobody = ingest.metrics.nobody._value.get()
+        await until(lambda: frames.of("south") != [], frames)
     assert [event["contact"] for event in frames.events("north")] == ["north-7", "north-8"]
     assert len(dead.letters) == 2 * len(garbage) + 3
     assert len(Fence(frames.of("north")).dead) == counted
