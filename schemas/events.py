@@ -313,17 +313,39 @@ def parse_payload(payload: bytes | str) -> dict[str, Any]:
     return obj
 
 
+class _NotKept:
+    """Stands for a value that JSON may spell and nothing behind validation can write."""
+
+    def __repr__(self) -> str:
+        return "what cannot be kept (half of a surrogate pair, say)"
+
+
 def _patient_loads(payload: bytes | str) -> Any:
     """What orjson refuses and yet is JSON, or None.
 
-    A field that is ignored may hold half of a surrogate pair or a number beyond all range; in one
-    that is read, validation refuses it.
+    A field that is ignored may hold half of a surrogate pair or a number beyond all range; of one
+    that is read, validation refuses what stands in its place.
     """
     try:
         text = payload if isinstance(payload, str) else payload.decode()
-        return json.loads(text, parse_constant=_no_constant)
+        obj = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         return None
+    if not isinstance(obj, dict):
+        return obj if _can_be_kept(obj) else None
+    return {
+        key: value if _can_be_kept(value) else _NotKept()
+        for key, value in obj.items()
+        if _can_be_kept(key)
+    }
+
+
+def _can_be_kept(value: object) -> bool:
+    try:
+        orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        return False
+    return True
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -360,13 +382,7 @@ def readable_site(obj: object) -> str | None:
     if not isinstance(obj, dict):
         return None
     site = obj.get("site")
-    if not isinstance(site, str) or not 0 < len(site) <= MAX_ID:
-        return None
-    try:
-        site.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair
-        return None
-    return site
+    return site if isinstance(site, str) and 0 < len(site) <= MAX_ID else None
 
 
 def event_key(event: Mapping[str, Any]) -> bytes:

@@ -110,6 +110,7 @@ class Door:
             raise Refusal(415, f"content type {request.content_type} is not taken, send {kinds}")
         site = _site_of(request)
         source = request.headers.get(SOURCE_HEADER, "")[:MAX_SOURCE]
+        source = source.encode("utf-8", "replace").decode()  # bytes of no text come as half pairs
         if not self.intake.open:
             raise NotKept(self.intake.unready())
         body = await request.read()

@@ -157,10 +157,6 @@ class Partition:
                 self._frame(record.offset, received, headers.journal, events, payload, turn)
         except Rejected as rejected:
             self._reject(record.offset, received, headers.journal, rejected, key, payload, turn)
-        except Exception as error:  # a defect met in one record must not stop the others
-            log.exception("raw partition %d offset %d cannot be read", self.number, record.offset)
-            defect = Rejected("unreadable", "payload", f"cannot be read: {error!a}"[:500])
-            self._reject(record.offset, received, headers.journal, defect, key, payload, turn)
 
     def _received(self, headers: RawHeaders, timestamp: int) -> int:
         """When the record was received: by the door, else by the broker, else now.

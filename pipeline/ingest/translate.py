@@ -6,12 +6,15 @@ A translator is pure: payload in, validated events of one site out, or `Rejected
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipeline.ingest.dead_letters import Rejected
 from pipeline.ingest.raw import CANONICAL
 from schemas.events import EventError, parse_payload, readable_site, validate_event
+
+log = logging.getLogger(__name__)
 
 Event = dict[str, Any]
 Translate = Callable[[bytes, str | None], list[Event]]
@@ -24,7 +27,13 @@ def translate(payload: bytes, name: str, site: str | None) -> list[Event]:
     if translator is None:
         known = ", ".join(sorted(TRANSLATORS))
         raise Rejected("unreadable", "format", f"{name[:80]!r} is none of {known}")
-    return translator(payload, site)
+    try:
+        return translator(payload, site)
+    except Rejected:
+        raise
+    except Exception as error:  # a defect met in one payload must not stop the others
+        log.exception("a payload in the format %s cannot be translated", name)
+        raise Rejected("unreadable", "payload", f"not translated: {error!a}"[:500]) from error
 
 
 def _canonical(payload: bytes, site: str | None) -> list[Event]:

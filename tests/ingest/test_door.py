@@ -120,7 +120,7 @@ async def test_half_of_a_surrogate_pair_stops_nobody(client: Client) -> None:
     status, answer = await client.post(bad, site=None)
     assert (status, answer["taken"], answer["refused_count"]) == (200, 0, 1)
     assert answer["refused"][0]["field"] == "site"
-    status, answer = await client.post(bad + ndjson(queued(1)))
+    status, answer = await client.post(bad + ndjson(queued(1)), X_Callboard_Source="\udcff")
     assert (status, answer["taken"], answer["refused_count"]) == (200, 1, 1)
     assert len(await client.arrived(3)) == 3
 

@@ -87,6 +87,8 @@ async def test_events_become_frames_of_their_site_through_a_consumer_group(
 
 HALF_A_PAIR = b'{"type":"clock","site":"\\ud800","ts":1}'
 
+HALF_A_SOURCE = b'{"type":"clock","site":"north","ts":1,"source":"\\ud83d"}'
+
 
 async def test_each_kind_of_garbage_is_dead_lettered_once_and_nothing_stops(
     embedded: Config, frames: FrameReader, dead: DeadReader
@@ -110,6 +112,7 @@ async def test_each_kind_of_garbage_is_dead_lettered_once_and_nothing_stops(
         (b"ghost", b"not JSON", "unreadable", "payload", None, False),
         (NORTH, HALF_A_PAIR, "unreadable", "site", "north", True),
         (None, HALF_A_PAIR, "unreadable", "site", None, False),
+        (None, HALF_A_SOURCE, "unreadable", "source", "north", True),
         (None, b"\x00\xff", "unreadable", "payload", None, False),
     ]
     records: list[Any] = [

@@ -366,6 +366,8 @@ def test_a_field_that_is_ignored_may_hold_what_no_field_can(value: str) -> None:
     [
         ('"contact":"\\ud800"', "contact"),
         ('"site":"\\ud800"', "site"),
+        ('"source":"cut \\ud83d"', "source"),
+        ('"id":"\\udc00"', "id"),
         ('"ts":1e999', "ts"),
         ('"priority":123456789012345678901234567890', "priority"),
         ('"extra":NaN', "payload"),
@@ -382,3 +384,21 @@ def test_a_field_that_is_read_may_not(fields: str, wrong: str) -> None:
 def test_bytes_that_are_not_utf8_are_no_json() -> None:
     with pytest.raises(EventError, match="not JSON"):
         read_event(QUEUED.encode() + b',"extra":"\xff"}')
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "wrong"),
+    [
+        ("agent.state", '"agent":"a","state":"busy","reason":"\\ud83d"', "reason"),
+        ("agent.profile", '"agent":"a","team":"\\ud83d"', "team"),
+        ("agent.profile", '"agent":"a","queues":["\\ud83d"]', "queues"),
+        ("contact.wrapped", '"contact":"c","agent":"a","code":"\\ud83d"', "code"),
+        ("contact.recorded", '"contact":"c","url":"\\ud83d"', "url"),
+    ],
+)
+def test_half_of_a_surrogate_pair_is_refused_in_any_text(
+    name: str, fields: str, wrong: str
+) -> None:
+    with pytest.raises(EventError) as caught:
+        read_event(f'{{"type":"{name}","site":"s","ts":1,{fields}}}')
+    assert caught.value.field == wrong
