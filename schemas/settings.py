@@ -318,8 +318,7 @@ def _plain(part: int | str) -> str:
 def _problem(error: ErrorDetails, path: tuple[int | str, ...]) -> str:
     kind, given = error["type"], error["input"]
     if kind == "extra_forbidden":
-        word = str(path[-1])
-        return f"unknown key{_belongs(word) or _did_you_mean(word, _keys_beside(path))}"
+        return f"unknown key{_unknown_key(str(path[-1]), _keys_beside(path))}"
     if kind == "missing":
         return "is required"
     if kind == "literal_error":
@@ -391,16 +390,26 @@ def _keys_beside(path: tuple[int | str, ...]) -> list[str]:
     return list(model.model_fields)
 
 
-def _belongs(word: str) -> str:
-    """Where a key has its place that stands at another one."""
-    places = {
+def _places() -> dict[str, list[str]]:
+    return {
         "at the top": list(SiteSettings.model_fields),
         "under defaults or a queue": list(QueueSettings.model_fields),
         "under targets": list(Targets.model_fields),
         "under a team": list(TeamSettings.model_fields),
     }
-    found = [place for place, keys in places.items() if word in keys]
-    return f"; {word} belongs {found[0]}" if found else ""
+
+
+def _unknown_key(word: str, beside: list[str]) -> str:
+    """The key that was meant, which may have its place elsewhere."""
+    for place, keys in _places().items():
+        if word in keys:
+            return f"; {word} belongs {place}"
+    elsewhere = {key: place for place, keys in _places().items() for key in keys}
+    near = difflib.get_close_matches(word, [*beside, *elsewhere], n=1, cutoff=0.5)
+    if not near:
+        return ""
+    where = "" if near[0] in beside else f", {elsewhere[near[0]]}"
+    return f"; did you mean {near[0]}{where}?"
 
 
 def _models_in(annotation: object) -> Iterator[type[BaseModel]]:

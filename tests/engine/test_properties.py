@@ -176,6 +176,20 @@ def test_a_restart_from_accumulated_dirty_parts_is_not_seen(site: Fed, data: Any
     assert figures(Site.restore(records.parts).view()) == figures(expected)
 
 
+@examples(80)
+@given(fed(), st.data())
+def test_when_memory_is_swept_is_not_seen(site: Fed, data: Any) -> None:
+    engine = Site(site.settings)
+    late: list[int] = []
+    for one in numbered(site.frames):
+        late += feed(engine, [one])
+        if data.draw(st.booleans(), "sweep"):
+            engine.sweep()
+    expected, expected_late = oracle.live(site.frames, site.settings)
+    assert late == expected_late
+    assert figures(engine.view()) == figures(expected)
+
+
 @examples(60)
 @given(fed())
 def test_a_checkpoint_of_an_unchanged_site_says_nothing_new(site: Fed) -> None:

@@ -190,7 +190,7 @@ def test_configuration_comes_from_the_environment() -> None:
 
 
 def test_configuration_survives_its_own_variables() -> None:
-    config = Config(epoch=3, journal=True, clock_file="c.json", door_token="t")
+    config = Config(epoch=3, journal=True, alone=True, clock_file="c.json", door_token="t")
     assert Config.from_env(config.to_env()) == config
 
 

@@ -156,6 +156,15 @@ def test_settings_cannot_be_changed_in_place() -> None:
             "FILE:2: formula: unknown key; formula belongs under defaults or a queue",
         ),
         (
+            "site: a\ntreshold_ms: 5",
+            "FILE:2: treshold_ms: unknown key; "
+            "did you mean threshold_ms, under defaults or a queue?",
+        ),
+        (
+            "site: a\nthreshold: 5",
+            "FILE:2: threshold: unknown key; did you mean threshold_ms, under defaults or a queue?",
+        ),
+        (
             "site: a\ndefaults: {service_level: 0.8}",
             "FILE:2: defaults.service_level: unknown key; service_level belongs under targets",
         ),
