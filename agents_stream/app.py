@@ -74,7 +74,7 @@ class _App(faust.App):
 
 def build_app(config: Config) -> _App:
     """The Faust app, without agent and tables."""
-    session_s = EMBEDDED_SESSION_S if config.journal else SESSION_S
+    session_s = EMBEDDED_SESSION_S if config.alone else SESSION_S
     return _App(
         GROUP,
         broker=[URL(f"kafka://{server.strip()}") for server in config.bootstrap.split(",")],
@@ -115,7 +115,7 @@ class Worker:
         self.figures = WorkerFigures()
         self._clock = Clock.from_file(config.clock_file)
         self._app = build_app(config)
-        transport = Transport(self._app, FRAMES, alone=config.journal)
+        transport = Transport(self._app, FRAMES, alone=config.alone)
         self._app.transport = transport
         tables = StateTables(self._app, config.bootstrap, config.partitions)
         outbox = Outbox(self._send, self.figures)

@@ -25,7 +25,10 @@ class Config(BaseModel):
     `clock_file` empty means the wall clock. `epoch` is the incarnation of the frames topic.
     `checkpoint_ms` and `checkpoint_events` bound what is read again after a crash; raise them if
     checkpoints take a visible share of a worker's time. `snapshot_dir` empty means no snapshots.
-    `page_host` is where worker, ingest and sink show readiness and metrics.
+    `page_host` is where worker, ingest and sink show readiness and metrics. `journal` concerns the
+    door only: it keeps one. `alone` says that there is exactly one door, ingest, worker and sink,
+    so that each may take all partitions without a group; only the embedded stack sets it, for two
+    of a kind would make everything twice.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,6 +58,7 @@ class Config(BaseModel):
     checkpoint_events: Positive = 100_000
     log_level: str = "INFO"
     journal: bool = False
+    alone: bool = False
     snapshot_dir: str = ""
 
     @classmethod

@@ -81,12 +81,12 @@ class Fed:
 
 
 class FeedGate:
-    """Whether ingest may tick: at once without a journal, else when the door has fed this epoch."""
+    """Whether ingest may tick: at once, or where it is alone when the door has fed this epoch."""
 
     def __init__(self, config: Config) -> None:
         self._folder = journal_folder(config.data_dir)
         self._epoch = config.epoch
-        self._open = not config.journal
+        self._open = not config.alone
 
     def open(self) -> bool:
         """Look, until it is open; from then on it stays so."""

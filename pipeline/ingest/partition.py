@@ -59,7 +59,8 @@ class Surroundings:
     sites: Sites
     clock: Clock
     metrics: IngestMetrics
-    journal: bool = False
+    alone: bool = False
+    """The only door is ours, and the sequences of its journal are to be believed."""
 
 
 class Partition:
@@ -144,7 +145,7 @@ class Partition:
     def _take(self, record: Any, turn: float) -> None:
         self.next = record.offset + 1
         headers = read_headers(record.headers)
-        if not self._around.journal:
+        if not self._around.alone:
             headers.journal = -1
         received = self._received(headers, record.timestamp)
         key = record.key.decode("utf-8", "replace") if record.key else None

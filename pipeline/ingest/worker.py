@@ -4,8 +4,8 @@ One loop reads, frames, ticks and commits. What can fail with the broker fails a
 consumer, its lanes and its partitions are dropped and built again from what is committed and what
 the frames say, so there is one way to recover and it is the same after a crash.
 
-With a journal (the embedded stack, which has exactly one ingest) the partitions are assigned by
-hand: there is no group to wait for after a kill.
+Where ingest is alone (the embedded stack has exactly one) the partitions are assigned by hand:
+there is no group to wait for after a kill.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
             ingest.sites,
             ingest.clock,
             ingest.metrics,
-            config.journal,
+            config.alone,
         )
         self._consumer = _consumer(config)
         self._ticker = Ticker(ingest.clock, config.tick_ms)
@@ -149,7 +149,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
     async def start(self) -> None:
         """Connect and ask for partitions. Raises `KafkaError`."""
         await self.lanes.start()
-        if self._ingest.config.journal:
+        if self._ingest.config.alone:
             await self._consumer.start()
             numbers = range(self._ingest.config.partitions)
             self._consumer.assign([TopicPartition(RAW, number) for number in numbers])

@@ -56,6 +56,7 @@ def embedded_config(
             "analyst_password": secrets.analyst,
             "clock_file": str(root / "clock.json"),
             "journal": True,
+            "alone": True,
         }
     )
 

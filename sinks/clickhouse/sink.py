@@ -171,7 +171,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
         await self._consumer.start()
         await self._topic()
         config = self._sink.config
-        if config.journal:
+        if config.alone:
             # The embedded stack has one sink: no group to wait for after a kill.
             mine = [TopicPartition(ROWS, number) for number in range(config.partitions)]
             self._consumer.assign(mine)

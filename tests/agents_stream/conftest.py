@@ -25,7 +25,7 @@ def config(tmp_path: Path) -> Iterator[Config]:
             worker_port=free_port(),
             data_dir=tmp_path,
             checkpoint_ms=300,
-            journal=True,
+            alone=True,
             snapshot_dir=str(tmp_path / "snapshots"),
         )
 

@@ -96,7 +96,7 @@ async def test_kill_9_of_ingest_again_and_again(
     config: Config, readers: tuple[FrameReader, DeadReader], tmp_path: Path
 ) -> None:
     frames, dead = readers
-    embedded = config.model_copy(update={"journal": True})
+    embedded = config.model_copy(update={"journal": True, "alone": True})
     folder = journal_folder(embedded.data_dir)
     folder.mkdir(parents=True)
     Fed(embedded.epoch, 0, complete=True).write(folder)
@@ -132,7 +132,9 @@ def all_buried(frames: FrameReader, dead: DeadReader) -> bool:
 async def test_kill_9_of_a_member_of_the_group_and_a_rebalance(
     config: Config, readers: tuple[FrameReader, DeadReader], tmp_path: Path
 ) -> None:
+    """That all roles know of the door's journal says nothing of how many ingests there are."""
     frames, dead = readers
+    config = config.model_copy(update={"journal": True})
     (tmp_path / "second").mkdir()
     enough = asyncio.Event()
     pouring = asyncio.create_task(pour(config.bootstrap, enough))
@@ -183,7 +185,7 @@ async def test_kill_9_of_the_door_loses_nothing_it_has_taken(
     config: Config, readers: tuple[FrameReader, DeadReader], tmp_path: Path
 ) -> None:
     frames, dead = readers
-    embedded = config.model_copy(update={"journal": True})
+    embedded = config.model_copy(update={"journal": True, "alone": True})
     async with aiohttp.ClientSession() as http, Reader(config.bootstrap, RAW) as raw:
         caller = Caller(embedded, http)
         with process("door", embedded, tmp_path) as door, process("ingest", embedded, tmp_path):
@@ -221,7 +223,7 @@ def is_future(event: bytes) -> bool:
 async def test_a_new_broker_is_fed_from_the_journal_and_nothing_is_late(
     config: Config, broker: Broker, tmp_path: Path
 ) -> None:
-    embedded = config.model_copy(update={"journal": True})
+    embedded = config.model_copy(update={"journal": True, "alone": True})
     async with aiohttp.ClientSession() as http:
         caller = Caller(embedded, http)
         with process("door", embedded, tmp_path):
@@ -264,7 +266,7 @@ def total(frames: FrameReader, site: str) -> int:
 async def test_a_door_that_restarts_feeds_only_what_the_broker_does_not_have(
     config: Config, tmp_path: Path
 ) -> None:
-    embedded = config.model_copy(update={"journal": True})
+    embedded = config.model_copy(update={"journal": True, "alone": True})
     async with aiohttp.ClientSession() as http, Reader(config.bootstrap, RAW) as raw:
         caller = Caller(embedded, http)
         with process("door", embedded, tmp_path) as door:

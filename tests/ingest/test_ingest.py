@@ -12,7 +12,7 @@ import aiohttp
 import orjson
 import pytest
 
-from pipeline.ingest.feeding import Fed, journal_folder
+from pipeline.ingest.feeding import Fed, FeedGate, journal_folder
 from pipeline.ingest.raw import HEADER_TRUNCATED, KEPT_BYTES
 from schemas.config import Config
 from tests.ingest.broker import (
@@ -52,7 +52,7 @@ def feed_is_complete(config: Config) -> None:
 def embedded(config: Config) -> Config:
     """The embedded stack's way: partitions by hand, so that ingest begins at once."""
     feed_is_complete(config)
-    return config.model_copy(update={"journal": True})
+    return config.model_copy(update={"journal": True, "alone": True})
 
 
 @pytest.fixture
@@ -170,6 +170,12 @@ async def test_sites_tick_before_their_first_event_and_never_go_back(
         assert started <= nows[0] < nows[-1] <= clock()
         assert frames.of(site)[0].settings is not None
         assert all(frame.raw is None and not frame.events for frame in frames.of(site))
+
+
+def test_a_journal_of_the_door_holds_back_only_an_ingest_that_is_alone(config: Config) -> None:
+    """Elsewhere the door's progress lies on another machine, or tells of one door of several."""
+    assert FeedGate(config.model_copy(update={"journal": True})).open()
+    assert not FeedGate(config.model_copy(update={"alone": True})).open()
 
 
 async def test_while_the_feed_of_the_journal_is_not_complete_no_site_ticks(

@@ -89,6 +89,7 @@ def test_roles_get_the_stacks_configuration_and_nothing_stale(
     assert Config.from_env(environ) == config.model_copy(update={"epoch": 3})
     assert environ["LANG"] == "C.UTF-8"
     assert config.journal
+    assert config.alone
     assert config.partitions == 1
     assert config.door_token == "t"
     assert config.snapshot_dir == str(tmp_path.resolve() / "snapshots")

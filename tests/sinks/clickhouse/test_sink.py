@@ -46,7 +46,7 @@ def epoch() -> int:
 
 def config_of(broker: Broker, db: Database, epoch: int, **more: Any) -> Config:
     given = {"bootstrap": broker.address, "partitions": PARTITIONS, "sink_port": free_port()}
-    given |= {"epoch": epoch, "journal": True}
+    given |= {"epoch": epoch, "alone": True}
     return db.config().model_copy(update=given | more)
 
 
@@ -246,7 +246,8 @@ async def test_rows_written_but_not_committed_are_written_again_and_count_once(
 async def test_two_sinks_of_a_group_share_the_partitions_and_one_takes_over(
     shared_broker: Broker, db: Database, epoch: int
 ) -> None:
-    one = config_of(shared_broker, db, epoch, journal=False)
+    """A door with a journal, whose variable all roles share, changes nothing about that."""
+    one = config_of(shared_broker, db, epoch, alone=False, journal=True)
     async with sink_running(one) as first:
         await until(lambda: first.session is not None and first.unready() == "")
         await put(shared_broker, rows("g0"))
