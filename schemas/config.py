@@ -10,6 +10,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 PREFIX = "CALLBOARD_"
+ENGINE = PREFIX + "ENGINE"
+"""Read where the engine is imported, before there is a configuration."""
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Positive = Annotated[int, Field(ge=1)]
@@ -90,8 +92,8 @@ def variable_of(field: str) -> str:
 
 
 def misspelt_variables(environ: Mapping[str, str]) -> list[str]:
-    """One warning for each `CALLBOARD_` variable that no field reads, with the likely name."""
-    known = [variable_of(name) for name in Config.model_fields]
+    """One warning for each `CALLBOARD_` variable that nothing reads, with the likely name."""
+    known = [*(variable_of(name) for name in Config.model_fields), ENGINE]
     warnings = []
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in known:

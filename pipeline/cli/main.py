@@ -9,6 +9,8 @@ from pathlib import Path
 
 import typer
 
+from schemas.config import misspelt_variables
+
 # Module, function and one line of help of each command, in the order of the help page.
 COMMANDS = {
     "up": "pipeline.cli.up",
@@ -48,7 +50,13 @@ def build(names: list[str]) -> typer.Typer:
 
 
 def main() -> None:
-    """Runs the command line; only the command that is asked for is imported."""
+    """Runs the command line; only the command that is asked for is imported.
+
+    Variables that are misspelt are said first, whatever the command.
+    """
+    # One letter amiss in the name of the door's token leaves the door open.
+    for warning in misspelt_variables(os.environ):
+        print(f"warning: {warning}", file=sys.stderr)
     asked = sys.argv[1] if len(sys.argv) > 1 else ""
     if asked in ASKS_THE_STACK:
         _use_running_stack()

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from pipeline.stack.folder import DataFolder, StoreSecrets
-from schemas.config import Config, variable_of
+from schemas.config import ENGINE, Config, variable_of
 
 PARTITIONS = 1
 """One worker reads them all, and each costs it a table's recovery: the memory broker has one."""
@@ -80,8 +80,7 @@ def broker_command(bootstrap: str) -> list[str]:
 def environment(config: Config) -> dict[str, str]:
     """The environment of a role: the stack's own configuration over what is there."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(variable_of(""))}
-    engine = os.environ.get("CALLBOARD_ENGINE")
-    chosen = {"CALLBOARD_ENGINE": engine} if engine else {}
+    chosen = {ENGINE: os.environ[ENGINE]} if os.environ.get(ENGINE) else {}
     return {**kept, **config.to_env(), **chosen}
 
 

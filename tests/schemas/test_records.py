@@ -209,7 +209,8 @@ def test_a_wrong_variable_is_named(name: str, value: str) -> None:
 
 
 def test_a_misspelt_variable_is_said() -> None:
-    assert misspelt_variables({"CALLBOARD_BOOTSTRP": "x", "CALLBOARD_EPOCH": "1", "HOME": "/"}) == [
+    right = {"CALLBOARD_EPOCH": "1", "CALLBOARD_ENGINE": "python", "HOME": "/"}
+    assert misspelt_variables({"CALLBOARD_BOOTSTRP": "x", **right}) == [
         "CALLBOARD_BOOTSTRP is not a setting; did you mean CALLBOARD_BOOTSTRAP?"
     ]
 
