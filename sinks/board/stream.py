@@ -25,6 +25,9 @@ from sinks.board.state import EVERY_MOMENT, Board, SiteState, View, changes, vie
 log = logging.getLogger(__name__)
 
 FLUSH_MS = 250
+"""Changes are sent when they come, and this long at least after the ones before."""
+GATHER_MS = 10
+"""What one publication brings comes together, or nearly so."""
 BEAT_MS = 1000
 BACKLOG = 24
 """Messages a viewer may be behind before they are replaced by one whole board: about five seconds.
@@ -132,6 +135,8 @@ class Hub:
         self._opened = False
         self._sites: dict[str, _SiteHub] = {}
         self._turned = monotonic()
+        self._news = asyncio.Event()
+        self._flushed = float("-inf")
 
     def apply(self, record: LiveRecord) -> None:
         """Take one record of the live topic; older ones than what is held are ignored."""
@@ -139,6 +144,7 @@ class Hub:
         if site.state.apply(record):
             site.revision += 1
             site.heard = self._monotonic()
+            self._news.set()
 
     def sites(self) -> list[dict[str, Any]]:
         """Every site that has a board: id, name, moment and age, by id."""
@@ -208,16 +214,28 @@ class Hub:
             except Exception:
                 # One odd record must not stop the page of every site; the next round tries again.
                 log.exception("the board could not send")
-            await asyncio.sleep(FLUSH_MS / 1000)
+            await self._rest()
+
+    async def _rest(self) -> None:
+        """Until something has come, at most as long as a beat may be late."""
+        try:
+            async with asyncio.timeout(FLUSH_MS / 1000):
+                await self._news.wait()
+        except TimeoutError:
+            return
+        since = self._monotonic() - self._flushed
+        await asyncio.sleep(max(GATHER_MS, FLUSH_MS - since * 1000) / 1000)
 
     def flush(self) -> None:
         """Send what changed since the last flush to the viewers of each view."""
+        self._news.clear()
         if not self._open():
             return
         for name, hub in self._sites.items():
             if hub.flushed == hub.revision:
                 continue
             hub.flushed = hub.revision
+            self._flushed = self._monotonic()
             for view, audience in hub.audiences.items():
                 self._send_changes(name, view, audience)
 
