@@ -45,17 +45,22 @@ class SettingsFolder:
         self._owners: dict[str, Path] = {}
 
     def refresh(self) -> bool:
-        """Read new and changed files; say whether the sites or their settings have changed."""
+        """Read new and changed files; say whether sites, settings or errors have changed."""
+        before = self.sites, self.errors
+        self._read_changes()
+        return (self.sites, self.errors) != before
+
+    def _read_changes(self) -> None:
         found = self._scan()
         if found is None:
-            return False
+            return
         for path in [path for path in self._files if path not in found]:
             del self._files[path]
         for path, fingerprint in found.items():
             held = self._files.get(path)
             if held is None or held.fingerprint != fingerprint:
                 self._files[path] = self._read(path, fingerprint, held)
-        return self._settle()
+        self._settle()
 
     async def watch(self, changed: asyncio.Event) -> None:
         """Refresh on every change of the folder, and now and then; set the event on news."""
@@ -95,7 +100,7 @@ class SettingsFolder:
             log.error("%s%s", error, stays)
             return _File(fingerprint, kept, str(error))
 
-    def _settle(self) -> bool:
+    def _settle(self) -> None:
         """Give each site to one file and tell of news."""
         owners: dict[str, Path] = {}
         errors = {str(path): file.error for path, file in self._files.items() if file.error}
@@ -109,9 +114,7 @@ class SettingsFolder:
                 owners[site] = path
         self._say_doubles(errors)
         sites = {site: self._settings(path) for site, path in owners.items()}
-        changed = sites != self.sites
         self.sites, self.errors, self._owners = sites, errors, owners
-        return changed
 
     def _seniority(self, entry: tuple[Path, _File]) -> tuple[bool, Path]:
         path, file = entry

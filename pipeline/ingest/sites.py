@@ -19,6 +19,7 @@ class Sites:
         self._states: dict[str, SiteState] = {}
         self._known: frozenset[str] = frozenset()
         self._asked: Mapping[str, SiteSettings] = {}
+        self._refused: dict[str, Mapping[str, Any]] = {}
 
     def __contains__(self, site: object) -> bool:
         return site in self._known
@@ -29,6 +30,11 @@ class Sites:
     def __getitem__(self, site: str) -> SiteState:
         return self._states[site]
 
+    @property
+    def refused(self) -> Mapping[str, Mapping[str, Any]]:
+        """By site, the values of its file that do not hold because they are fixed while it runs."""
+        return {site: keys for site, keys in self._refused.items() if site in self._known}
+
     def update(self, settings: Mapping[str, SiteSettings]) -> None:
         """Take what the folder says now; running sites get it with their next tick."""
         for site, wanted in settings.items():
@@ -37,8 +43,9 @@ class Sites:
                 self._states[site] = SiteState(wanted)
             elif state.told is None:
                 state.settings = wanted
+                self._refused.pop(site, None)
             elif self._asked.get(site) != wanted:
-                state.change(_holding_fixed(wanted, fixed_of(state.settings)))
+                state.change(self._holding_fixed(wanted, fixed_of(state.settings)))
         self._known, self._asked = frozenset(settings), settings
 
     def reopen(self, site: str) -> None:
@@ -58,13 +65,21 @@ class Sites:
         if state.announced or told is None:
             return
         state.told = told
-        state.settings = _holding_fixed(state.settings, told.fixed)
+        state.settings = self._holding_fixed(state.settings, told.fixed)
         if Told.of(state.settings) != told:
             state.announced, state.coming = True, state.settings
 
+    def _holding_fixed(self, wanted: SiteSettings, fixed: Mapping[str, Any]) -> SiteSettings:
+        """The wanted settings with the fixed values of the running site."""
+        refused = refused_changes(wanted, fixed)
+        self._refused.pop(wanted.site, None)
+        if refused:
+            self._refused[wanted.site] = refused
+        return wanted.model_copy(update=refused) if refused else wanted
 
-def _holding_fixed(wanted: SiteSettings, fixed: Mapping[str, Any]) -> SiteSettings:
-    """The wanted settings with the fixed values of the running site."""
+
+def refused_changes(wanted: SiteSettings, fixed: Mapping[str, Any]) -> dict[str, Any]:
+    """The values a running site keeps although its file says others; each is said in the log."""
     refused = {key: value for key, value in fixed.items() if getattr(wanted, key) != value}
     for key, value in refused.items():
         log.error(
@@ -75,4 +90,4 @@ def _holding_fixed(wanted: SiteSettings, fixed: Mapping[str, Any]) -> SiteSettin
             value,
             getattr(wanted, key),
         )
-    return wanted.model_copy(update=refused) if refused else wanted
+    return refused

@@ -59,6 +59,9 @@ class Ingest:
         self.metrics = IngestMetrics()
         self.folder = SettingsFolder(config.settings_dir)
         self.sites = Sites()
+        self.metrics.settings_errors.set_function(
+            lambda: len(self.folder.errors) + len(self.sites.refused)
+        )
         self.clock = Clock.from_file(config.clock_file)
         self.turned_at = 0.0
         self.session: Session | None = None
@@ -104,7 +107,6 @@ class Ingest:
     def _take_settings(self) -> None:
         self.sites.update(self.folder.sites)
         self.metrics.sites.set(len(self.folder.sites))
-        self.metrics.settings_errors.set(len(self.folder.errors))
 
     async def _session(self, stop: asyncio.Event, changed: asyncio.Event) -> None:
         self.session = Session(self)

@@ -21,7 +21,6 @@ import orjson
 from aiokafka.errors import KafkaError
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from pipeline.ingest.settings_folder import SettingsFolder
 from pipeline.stack.epoch import begin_epoch
 from pipeline.stack.folder import DataFolder
 from pipeline.stack.process import RoleProcess
@@ -33,6 +32,7 @@ from pipeline.stack.roles import (
     ready_addresses,
     role_command,
 )
+from pipeline.stack.settings_watch import SettingsWatch
 from pipeline.stack.source import start_clock, stop_clock
 from pipeline.topics import ensure_topics
 from schemas.config import Config
@@ -74,6 +74,7 @@ class Stack:
         self._watchers: dict[str, asyncio.Task[None]] = {}
         self._roll = asyncio.Event()
         self._why = ""
+        self._settings = SettingsWatch(folder.settings)
 
     async def run(self, stop: asyncio.Event, started: Callable[[], None]) -> None:
         """Runs until `stop` is set; `started` is called whenever everything is up.
@@ -81,15 +82,17 @@ class Stack:
         Raises `StackError` if a part does not come up.
         """
         work = asyncio.create_task(self._work(started))
+        settings = asyncio.create_task(self._settings.run())
         stopped = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
             if work.done():
                 await work
         finally:
-            for task in (work, stopped):
+            tasks = (work, settings, stopped)
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(work, stopped, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
             await self._stop_all()
 
     async def _work(self, started: Callable[[], None]) -> None:
@@ -133,8 +136,7 @@ class Stack:
         self._why = ""
         await self._until_ready("store")
         durable = await asyncio.to_thread(self._durable)
-        sites = _sites_in(self.folder.settings)
-        epoch = begin_epoch(self.folder.root, sites, durable)
+        epoch = begin_epoch(self.folder.root, self._settings.sites(), durable)
         config = self.config = self.config.model_copy(update={"epoch": epoch})
         self._say("broker")
         await self._launch("broker", broker_command(config.bootstrap), config)
@@ -244,12 +246,6 @@ class Stack:
         process = self.processes.get(name)
         if process is not None:
             await process.stop(grace_s)
-
-
-def _sites_in(folder: Path) -> list[str]:
-    settings = SettingsFolder(folder)
-    settings.refresh()
-    return list(settings.sites)
 
 
 async def _answers(session: aiohttp.ClientSession, address: str) -> bool:

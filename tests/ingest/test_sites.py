@@ -71,6 +71,9 @@ def test_what_panes_are_cut_by_stays_while_the_site_runs_and_the_rest_changes(
     said = caplog.records[-1].getMessage()
     assert f"site north: {key} stays" in said
     assert "new epoch" in said
+    assert sites.refused == {"north": {key: getattr(settings(), key)}}
+    sites.update({"north": settings(lateness_ms=7)})
+    assert sites.refused == {}
 
 
 def test_a_site_that_was_removed_and_comes_back_keeps_what_is_fixed() -> None:
@@ -103,3 +106,6 @@ def test_what_is_fixed_stays_over_a_restart(caplog: pytest.LogCaptureFixture) ->
     sites.resume("north", 99, Told.of(settings()))
     assert sites["north"].settings.pane_ms == 10_000
     assert "pane_ms stays 10000" in caplog.text
+    assert sites.refused == {"north": {"pane_ms": 10_000}}
+    sites.update({})
+    assert sites.refused == {}

@@ -68,6 +68,26 @@ def test_it_says_where_everything_is_and_there_it_is(stack: RunningStack) -> Non
     assert "WARNING" not in said
 
 
+def test_a_settings_file_that_is_refused_is_said_on_the_terminal_and_counted(
+    stack: RunningStack,
+) -> None:
+    file = stack.folder / "settings" / "default.yml"
+    for text, word in (
+        ("site: default\nlatenes_ms: 6\n", "did you mean lateness_ms"),
+        ("site: default\npane_ms: 30000\n", "pane_ms stays 10000"),
+    ):
+        file.write_text(text)
+        stack.until(lambda w=word: w in _said(stack), 30, word)  # type: ignore[misc]
+        stack.until(lambda: _settings_errors(stack) == "1.0", 30, "it is counted")
+    file.write_text("site: default\n")
+    stack.until(lambda: _settings_errors(stack) == "0.0", 30, "none is left")
+
+
+def _settings_errors(stack: RunningStack) -> str:
+    [line] = re.findall(r"^callboard_ingest_settings_errors (.*)$", stack.metrics("ingest"), re.M)
+    return str(line)
+
+
 def test_a_second_stack_in_the_same_folder_is_refused(stack: RunningStack) -> None:
     second = RunningStack(stack.folder, "--empty")
     second.log = stack.folder.parent / "second.log"
