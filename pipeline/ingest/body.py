@@ -6,7 +6,7 @@ for them. Of one that is larger than an event may be only the start is kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,15 @@ from schemas.events import EventError, parse_payload, readable_site, validate_ev
 
 MAX_TOLD = 100
 """Refused lines that are told one by one; the rest is only counted."""
+
+
+Unknown = Callable[[str], str]
+"""Why events of a site lead nowhere, empty if the site is known."""
+
+
+def all_known(_site: str) -> str:
+    """For a door that cannot tell which sites there are."""
+    return ""
 
 
 @dataclass(slots=True)
@@ -43,7 +52,9 @@ class Taken:
         }
 
 
-def take_body(body: bytes, site: str | None, source: str, received: int) -> Taken:
+def take_body(
+    body: bytes, site: str | None, source: str, received: int, unknown: Unknown = all_known
+) -> Taken:
     """Take a body apart. `site` is the one the post names; without it each event names its own.
 
     A record is keyed by the post's site, also when its event names another: that one is refused
@@ -51,7 +62,7 @@ def take_body(body: bytes, site: str | None, source: str, received: int) -> Take
     """
     taken = Taken()
     for line, payload in _payloads(body):
-        named, error = _look(payload, site)
+        named, error = _look(payload, site, unknown)
         if error is None:
             taken.taken += 1
         else:
@@ -88,7 +99,9 @@ def _decoded(body: bytes) -> object:
         return None
 
 
-def _look(payload: bytes, site: str | None) -> tuple[str | None, EventError | None]:
+def _look(
+    payload: bytes, site: str | None, unknown: Unknown
+) -> tuple[str | None, EventError | None]:
     """The site a payload names, if it can be read, and what is wrong with it, if anything is."""
     if len(payload) > MAX_EVENT_BYTES:
         limit = f"{len(payload)} bytes, more than the {MAX_EVENT_BYTES} an event may have"
@@ -102,4 +115,5 @@ def _look(payload: bytes, site: str | None) -> tuple[str | None, EventError | No
         return named, error
     if site is not None and named != site:
         return named, EventError("site", f"is {named!r}, but the post is for {site!r}")
-    return named, None
+    why = unknown(named or "")
+    return named, EventError("site", why) if why else None

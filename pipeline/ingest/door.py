@@ -1,8 +1,9 @@
 """The door: events come in over HTTP, and `taken` is answered only when they are safe.
 
 `POST /v1/events?site=S` takes canonical events as NDJSON or as a JSON array. Statuses: 200 all is
-safe (with what was taken and refused, line by line), 400 a wrong `site`, 401 a wrong token, 413
-too large, 415 another content type, 503 with Retry-After: not kept, send it again later.
+safe (with what was taken and refused, line by line), 400 a wrong `site` or a body that cannot be
+read, 401 a wrong token, 413 too large, 415 another content type, 503 with Retry-After: not kept,
+send it again later. Lines of a site that has no settings are kept but told as refused.
 Sending events twice changes no figure.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -22,6 +24,7 @@ from pipeline.ingest.intake import Intake, NotKept
 from pipeline.ingest.journal import JournalError
 from pipeline.ingest.metrics import DoorMetrics
 from pipeline.ingest.service import add_operator_routes, serve
+from pipeline.ingest.settings_folder import SettingsFolder
 from pipeline.topics import ensure_topics_patiently
 from schemas.clock import Clock
 from schemas.config import Config
@@ -63,11 +66,13 @@ class Door:
         self.intake = Intake(config, self.metrics)
         self._clock = Clock.from_file(config.clock_file)
         self._token = config.door_token.encode()
+        self._settings = SettingsFolder(config.settings_dir)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set. Raises `TopicsError` if the topics cannot be used."""
         runner = await serve(self.application(), self.config.door_host, self.config.door_port)
         opening = asyncio.create_task(self._open())
+        watching = asyncio.create_task(self._watch_settings())
         stopping = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait({opening, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -77,6 +82,7 @@ class Door:
         finally:
             opening.cancel()
             stopping.cancel()
+            watching.cancel()
             self.intake.open = False
             await runner.cleanup()
             await self.intake.stop()
@@ -114,11 +120,28 @@ class Door:
         if not self.intake.open:
             raise NotKept(self.intake.unready())
         body = await request.read()
-        taken = take_body(body, site, source, self._clock.now_ms())
+        taken = take_body(body, site, source, self._clock.now_ms(), self._unknown)
         await self.intake.keep(taken.records)
         self.metrics.taken.inc(taken.taken)
         self.metrics.refused.inc(taken.refused_count)
         return _json(200, taken.answer())
+
+    async def _watch_settings(self) -> None:
+        """A door that runs apart has no settings folder, and cannot tell a known site."""
+        if not self._settings.folder.is_dir():
+            log.info("%s is no folder: sites are not looked at", self._settings.folder)
+            return
+        self._settings.refresh()
+        await self._settings.watch(asyncio.Event())
+
+    def _unknown(self, site: str) -> str:
+        """What keeps the events of a site out of all figures; ingest dead-letters them."""
+        if self._settings.empty or site in self._settings.sites:
+            return ""
+        bad = ", ".join(sorted(Path(name).name for name in self._settings.errors))
+        hint = f"; not usable there: {bad}" if bad else ""
+        folder = self._settings.folder.name
+        return f"{site!r} has no settings: no file in {folder}/ says `site: {site}`{hint}"
 
     def _check_token(self, request: web.Request) -> None:
         """With a token configured, demand it; the comparison takes the same time for any other."""

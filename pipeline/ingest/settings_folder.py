@@ -44,6 +44,11 @@ class SettingsFolder:
         self._files: dict[Path, _File] = {}
         self._owners: dict[str, Path] = {}
 
+    @property
+    def empty(self) -> bool:
+        """Whether no settings file has ever been seen here, good or bad, or all are gone."""
+        return not self._files
+
     def refresh(self) -> bool:
         """Read new and changed files; say whether sites, settings or errors have changed."""
         before = self.sites, self.errors

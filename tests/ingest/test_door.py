@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
 
@@ -112,6 +113,43 @@ async def test_refused_lines_reach_the_raw_topic_too(client: Client) -> None:
     ]
     records = await client.arrived(2)
     assert {record.key for record in records} == {b"north"}
+
+
+async def test_a_site_without_settings_is_told_and_its_events_are_kept(
+    client: Client, settings_dir: Path
+) -> None:
+    status, answer = await client.post(ndjson(queued(1), queued(2, "nroth")), site=None)
+    assert (status, answer["taken"], answer["refused_count"]) == (200, 1, 1)
+    assert answer["refused"] == [
+        {
+            "line": 2,
+            "field": "site",
+            "reason": "'nroth' has no settings: no file in settings/ says `site: nroth`",
+        }
+    ]
+    assert {record.key for record in await client.arrived(2)} == {b"north", b"nroth"}
+    (settings_dir / "nroth.yml").write_text("site: nroth\nlatenes_ms: 1\n")
+    await until(lambda: bool(client.door._settings.errors))
+    _, answer = await client.post(ndjson(queued(2, "nroth")), site="nroth")
+    assert answer["refused"][0]["reason"].endswith("; not usable there: nroth.yml")
+    (settings_dir / "nroth.yml").write_text("site: nroth\n")
+    await until(lambda: "nroth" in client.door._settings.sites)
+    assert (await client.post(ndjson(queued(2, "nroth")), site="nroth"))[1]["taken"] == 1
+
+
+@pytest.mark.parametrize("made", [False, True])
+async def test_a_door_that_runs_apart_knows_no_sites_and_takes_them_all(
+    config: Config, tmp_path: Path, made: bool
+) -> None:
+    apart = config.model_copy(update={"settings_dir": tmp_path / "elsewhere"})
+    if made:
+        apart.settings_dir.mkdir()
+    async with (
+        running_door(apart) as door,
+        aiohttp.ClientSession() as http,
+        Reader(config.bootstrap, RAW) as raw,
+    ):
+        assert (await Client(door, http, raw).post(ndjson(queued(1))))[1]["taken"] == 1
 
 
 async def test_half_of_a_surrogate_pair_stops_nobody(client: Client) -> None:
