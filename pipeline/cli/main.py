@@ -17,6 +17,7 @@ COMMANDS = {
     "replay": "pipeline.cli.replay",
     "simulate": "pipeline.cli.simulate",
     "sql": "pipeline.cli.sql",
+    "dead": "pipeline.cli.dead",
     "door": "pipeline.cli.door",
     "ingest": "pipeline.cli.ingest",
     "agents": "pipeline.cli.agents",
@@ -26,7 +27,7 @@ COMMANDS = {
     "topics": "pipeline.cli.topics",
     "migrate": "pipeline.cli.migrate",
 }
-ASKS_THE_STACK = ("sql", "simulate", "topics", "migrate")
+ASKS_THE_STACK = ("sql", "dead", "simulate", "topics", "migrate")
 """Commands for people, which find an embedded stack that runs in this folder by themselves."""
 
 
