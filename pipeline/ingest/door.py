@@ -103,6 +103,11 @@ class Door:
         except web.HTTPRequestEntityTooLarge:
             limit = f"the body is larger than {MAX_BODY_BYTES} bytes; send it in parts"
             response = _json(413, {"error": limit})
+        except web.RequestPayloadError:
+            response = _json(400, {"error": "the body cannot be read as its encoding says"})
+            # What is left of it is not waited for, nor taken for the next request.
+            request.content.feed_eof()
+            response.force_close()
         except NotKept as error:
             response = _json(503, {"error": f"not kept, send it again: {error}"})
             response.headers["Retry-After"] = str(RETRY_AFTER_S)

@@ -180,6 +180,17 @@ async def test_a_body_too_large_is_413_also_when_it_is_compressed(client: Client
     assert len(await client.arrived(1)) == 1
 
 
+@pytest.mark.parametrize("body", [b"noise", gzip.compress(b"{}")[:10] + b"noise" * 9])
+async def test_a_body_that_is_not_compressed_as_it_says_is_400(
+    client: Client, body: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    status, answer = await client.post(body, Content_Encoding="gzip")
+    assert status == 400
+    assert "cannot be read" in answer["error"]
+    assert "Unhandled" not in caplog.text
+    assert (await client.post(ndjson(queued(1))))[0] == 200
+
+
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "x/y"])
 async def test_another_content_type_is_415(client: Client, kind: str) -> None:
     status, answer = await client.post(ndjson(queued(1)), kind=kind)
