@@ -78,6 +78,11 @@ def version_of(epoch: int, offset: int) -> int:
     return epoch << 40 | offset
 
 
+def epoch_of(version: int) -> int:
+    """The epoch of a version."""
+    return version >> 40
+
+
 @dataclass(frozen=True, slots=True)
 class StateRecord:
     """A part's value at two cuts; None is a part that did not or does not exist."""

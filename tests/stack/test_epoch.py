@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from agents_stream.checkpoint import version_of
 from agents_stream.snapshots import SUFFIX, folder_of
-from pipeline.stack.epoch import begin_epoch, read_epoch, snapshots_of
+from pipeline.ingest.feeding import Fed, journal_folder
+from pipeline.stack.epoch import EPOCH_FILE, begin_epoch, read_epoch, snapshots_of
 
 
 def _snapshots(data: Path, site: str, *names: str) -> None:
@@ -19,6 +23,26 @@ def test_epochs_count_from_one(tmp_path: Path) -> None:
     assert read_epoch(tmp_path) == {}
     assert [begin_epoch(tmp_path, [], {}) for _ in range(3)] == [1, 2, 3]
     assert read_epoch(tmp_path) == {"epoch": 3, "restore": {}, "prune": 0}
+
+
+@pytest.mark.parametrize("left", [None, b"", b"{", b"[]", b'{"epoch": null}'])
+def test_without_a_readable_file_the_epoch_does_not_fall_back(
+    tmp_path: Path, left: bytes | None
+) -> None:
+    """Rows of a lower epoch would never count, and nobody would see why."""
+    file = tmp_path / EPOCH_FILE
+    assert begin_epoch(tmp_path, ["bank"], {"bank": version_of(7, 300)}) == 8
+    for known in ("store", "snapshot", "door"):
+        file.unlink() if left is None else file.write_bytes(left)
+        if known == "snapshot":
+            _snapshots(tmp_path, "gone", f"10-{version_of(20, 5)}")
+        if known == "door":
+            journal_folder(tmp_path).mkdir()
+            Fed(30, 99, complete=True).write(journal_folder(tmp_path))
+        epoch = begin_epoch(tmp_path, ["bank"], {"bank": version_of(8, 300)})
+        assert epoch == {"store": 9, "snapshot": 21, "door": 31}[known]
+        assert read_epoch(tmp_path)["epoch"] == epoch
+    assert [path.name for path in tmp_path.glob("epoch*")] == [EPOCH_FILE]
 
 
 def test_a_site_goes_on_from_the_newest_snapshot_whose_rows_the_store_has(tmp_path: Path) -> None:
