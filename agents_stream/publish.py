@@ -228,23 +228,29 @@ class LivePublisher:
             parts = engine.live_parts(full)
             if full:
                 pace.full_at = engine.at
-                pace.records = {}
             pace.published_at, pace.changed = self._monotonic(), False
             stamp, at = (engine.epoch, engine.offset), engine.at
             # All at once: while a record waits for the producer, the engine may take a frame.
             records = [live_record(engine.site, stamp, at, *part) for part in parts]
-            for record, value in [(record, encode_live(record)) for record in records]:
-                await self._send(pace, record, value)
-
-    async def _send(self, pace: _Pace, record: LiveRecord, value: bytes) -> None:
-        kind, part = record["kind"], record["part"]
-        if kind in _METRIC_KINDS:
-            pace.records[kind, part] = value
-        await self._outbox.send(LIVE, record_key(record["site"], kind, part), value, pace.partition)
+            encoded = [(record, encode_live(record)) for record in records]
+            # Whoever asks for metrics while these are sent must not miss half of the queues.
+            kept = {} if full else pace.records
+            pace.records = kept | _for_metrics(encoded)
+            for record, value in encoded:
+                key = record_key(record["site"], record["kind"], record["part"])
+                await self._outbox.send(LIVE, key, value, pace.partition)
 
     def published(self) -> list[list[bytes]]:
         """The records last published of each site, as far as metrics need them."""
         return [list(pace.records.values()) for pace in self._paces.values() if pace.records]
+
+
+def _for_metrics(encoded: list[tuple[LiveRecord, bytes]]) -> dict[tuple[str, str], bytes]:
+    return {
+        (record["kind"], record["part"]): value
+        for record, value in encoded
+        if record["kind"] in _METRIC_KINDS
+    }
 
 
 def views_of(published: Iterable[Iterable[bytes]]) -> Iterator[dict[str, Any]]:

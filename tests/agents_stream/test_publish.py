@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from agents_stream.publish import (
+    FULL_EVERY_MS,
     MAX_PAYLOAD_BYTES,
     MAX_ROWS_BYTES,
     LivePublisher,
@@ -155,3 +156,22 @@ async def test_all_parts_are_of_one_moment_though_frames_come_while_they_are_sen
         ("0", 3, 1_000_000),
         ("1", 3, 1_000_000),
     ]
+
+
+async def test_metrics_miss_no_part_while_everything_is_sent_again() -> None:
+    site = _TwoParts(SiteSettings(site="s"))
+    site.apply(decode_frame(frame("s", 3, ["a"], 1_000_000, 2)), 3)
+    broker, clock, seen = _Broker(), iter(range(100)), []
+
+    async def looked_at(topic: str, key: bytes, value: bytes, partition: int | None) -> Any:
+        seen.append([decode_live(value)["at"] for value in live.published()[0]])
+        return await broker.send(topic, key, value, partition)
+
+    live = LivePublisher(Outbox(looked_at, WorkerFigures()), lambda: float(next(clock)))
+    live.changed(7, "s")
+    await live.publish(site)
+    later = 1_000_000 + FULL_EVERY_MS
+    site.apply(decode_frame(frame("s", 4, ["b"], later, 2)), 4)
+    live.changed(7, "s")
+    await live.publish(site)
+    assert seen == [[1_000_000] * 2] * 2 + [[later] * 2] * 2
