@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ctypes
 import signal
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,7 +17,7 @@ _LONGEST_PAUSE_S = 5.0
 
 
 class RoleProcess:
-    """A process of the stack. It dies with the stack, also when that is killed."""
+    """A process of the stack. On Linux it dies with the stack, also when that is killed."""
 
     def __init__(
         self, name: str, command: Sequence[str], environ: Mapping[str, str], log: Path
@@ -68,7 +69,7 @@ class RoleProcess:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=_DIE_WITH_PARENT,
             )
         self._started = asyncio.get_running_loop().time()
 
@@ -113,3 +114,7 @@ class RoleProcess:
 
 def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+# Only Linux has it: elsewhere a stack that is killed leaves its roles running.
+_DIE_WITH_PARENT = _die_with_parent if sys.platform == "linux" else None
