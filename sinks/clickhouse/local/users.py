@@ -40,7 +40,7 @@ class Users:
         ]
         if len(ways) > 1:
             raise StoreError(AUTHENTICATION_FAILED, "Invalid authentication: given in two ways")
-        name, password = ways[0] if ways else ("default", "")
+        name, password = map(_readable, ways[0] if ways else ("default", ""))
         user = self._users.get(name)
         known = user.password if user is not None else ""
         same = hmac.compare_digest(known.encode(), password.encode())
@@ -51,6 +51,11 @@ class Users:
                 "such name",
             )
         return user.role
+
+
+def _readable(text: str) -> str:
+    """Bytes of a header that are no text come as half pairs, which nothing encodes."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _of_headers(headers: Mapping[str, str]) -> tuple[str, str] | None:

@@ -133,6 +133,8 @@ def test_users_are_known_by_any_of_three_ways(store: ThreadedStore) -> None:
         {},
         {"X-ClickHouse-User": "writer"},
         {"X-ClickHouse-User": "writer", "X-ClickHouse-Key": "wrong"},
+        {"X-ClickHouse-User": "writer", "X-ClickHouse-Key": "\xff"},
+        {"X-ClickHouse-User": "\xff", "X-ClickHouse-Key": "x"},
         {"X-ClickHouse-User": "default", "X-ClickHouse-Key": ""},
         {"X-ClickHouse-User": "analyst", "X-ClickHouse-Key": PASSWORDS["writer"]},
         {"Authorization": "Basic d3JpdGVy"},
