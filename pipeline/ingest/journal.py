@@ -127,13 +127,29 @@ def read_journal(folder: Path, after: int = FIRST - 1) -> Iterator[Entry]:
     for segment, follower in zip(segments, followers, strict=True):
         if follower is not None and _first_of(follower) <= after + 1:
             continue
-        with segment.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                entry = _entry(line)
-                if entry is None:
-                    log.error("%s: line %d cannot be read and is left out", segment, number)
-                elif entry[0] > after:
-                    yield entry
+        yield from (entry for entry in _entries_of(segment) if entry[0] > after)
+
+
+def last_received(folder: Path) -> int | None:
+    """When the newest records were received, epoch ms; None for an empty journal.
+
+    Only the last segment that holds any is read: weeks of a busy centre are millions of lines.
+    """
+    for segment in reversed(segments_of(folder)):
+        newest = max((record.received for _, record in _entries_of(segment)), default=None)
+        if newest is not None:
+            return newest
+    return None
+
+
+def _entries_of(segment: Path) -> Iterator[Entry]:
+    with segment.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            entry = _entry(line)
+            if entry is None:
+                log.error("%s: line %d cannot be read and is left out", segment, number)
+            else:
+                yield entry
 
 
 def segments_of(folder: Path) -> list[Path]:

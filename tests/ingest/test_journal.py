@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.ingest.journal import Journal, JournalError, read_journal, segments_of
+from pipeline.ingest.journal import Journal, JournalError, last_received, read_journal, segments_of
 from pipeline.ingest.raw import RawRecord
 
 
@@ -39,6 +39,19 @@ def test_reading_begins_after_a_sequence(tmp_path: Path) -> None:
     assert len(segments_of(tmp_path)) > 3
     for after in (0, 1, 17, 49, 50, 99):
         assert [seq for seq, _ in read_journal(tmp_path, after)] == list(range(after + 1, 51))
+
+
+def test_of_the_newest_records_only_the_last_segment_is_read(tmp_path: Path) -> None:
+    assert last_received(tmp_path) is None
+    written(tmp_path, 50, segment_bytes=500)
+    *_, before, last = segments_of(tmp_path)
+    assert last_received(tmp_path) == 1049
+    before.write_bytes(b"")
+    assert last_received(tmp_path) == 1049
+    for segment in (last, *segments_of(tmp_path)[-4:-2]):
+        segment.write_bytes(b"")
+    left = [record.received for _, record in read_journal(tmp_path)]
+    assert last_received(tmp_path) == max(left)
 
 
 def test_sequences_go_on_after_reopening(tmp_path: Path) -> None:
