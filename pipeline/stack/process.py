@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
+LOG_BYTES = 10_000_000
+"""A log larger than this is set aside at the role's next start; one of those is kept."""
 _STEADY_S = 10.0
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 5.0
@@ -61,6 +63,7 @@ class RoleProcess:
 
     async def _spawn(self) -> None:
         self._log.parent.mkdir(parents=True, exist_ok=True)
+        self._set_large_log_aside()
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,
@@ -72,6 +75,12 @@ class RoleProcess:
                 preexec_fn=_DIE_WITH_PARENT,
             )
         self._started = asyncio.get_running_loop().time()
+
+    def _set_large_log_aside(self) -> None:
+        """A role that cannot run is started again for weeks, and says why each time."""
+        with contextlib.suppress(FileNotFoundError):
+            if self._log.stat().st_size > LOG_BYTES:
+                self._log.replace(self._log.with_name(self._log.name + ".1"))
 
     async def wait(self) -> int:
         """Wait for the end; the exit code, negative for a signal."""

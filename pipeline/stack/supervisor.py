@@ -145,11 +145,11 @@ class Stack:
         start_clock(self.folder)
         for role in ROLES:
             await self._launch(role, role_command(role), config)
-        if self._feeder:
-            await self._launch("feeder", self._feeder, config)
         for role in ROLES:
             self._say(role)
             await self._until_ready(role)
+            if role == "door" and self._feeder:
+                await self._launch("feeder", self._feeder, config)
 
     def _durable(self) -> dict[str, int]:
         """By site, the version up to which the store has all rows."""

@@ -121,3 +121,15 @@ def test_a_role_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
     while _lives(pid):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+async def test_the_log_of_a_role_that_never_lasts_does_not_grow_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.stack.process.LOG_BYTES", 250)
+    role = _role(tmp_path, "print('x' * 99)")
+    for _ in range(20):
+        await role.start()
+        assert await role.wait() == 0
+    sizes = {path.name: path.stat().st_size for path in role.log.parent.iterdir()}
+    assert sizes == {"role.log": 200, "role.log.1": 300}
