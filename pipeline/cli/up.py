@@ -17,7 +17,7 @@ from rich.logging import RichHandler
 
 from pipeline.demo.day import DemoError
 from pipeline.simulate.options import Options, OptionsError, Scenario
-from pipeline.stack.folder import DataFolder, FolderError, Mode
+from pipeline.stack.folder import BY_HAND, DataFolder, FolderError, Mode
 from pipeline.stack.roles import PortTaken, embedded_config, environment
 from pipeline.stack.source import Play, feeder_command, is_over, prepare
 from pipeline.stack.supervisor import Stack, StackError
@@ -26,10 +26,12 @@ from schemas.config import PREFIX, Config, ConfigError
 log = logging.getLogger("callboard")
 
 STACK_FILE = "stack.json"
+_OF_SIMULATION = ("agents", "queues", "scenario", "seed")
 DEFAULT_DATA = Path(".callboard")
 
 
 def up(
+    context: typer.Context,
     data: Annotated[Path, typer.Option(help="Folder of the stack.")] = DEFAULT_DATA,
     pace: Annotated[
         float, typer.Option(help="How many times as fast as time passes the demo's clock goes.")
@@ -62,8 +64,8 @@ def up(
     # Topics are made anew at every start, which is nothing to tell.
     logging.getLogger("pipeline.topics").setLevel(logging.WARNING)
     try:
-        if simulate and empty:
-            raise OptionsError("give --simulate or --empty, not both")
+        given = {name for name in context.params if _is_typed(context, name)}
+        _refuse_idle_options(given, simulate=simulate, empty=empty)
         if not 0 < pace <= 1000:
             raise OptionsError(f"--pace must be between 0 and 1000, not {pace:g}")
         mode = Mode.SIMULATE if simulate else Mode.EMPTY if empty else Mode.DEMO
@@ -74,6 +76,22 @@ def up(
     except (FolderError, StackError, OptionsError, DemoError, ConfigError, PortTaken) as error:
         console.print(str(error), style="red", markup=False, highlight=False)
         raise typer.Exit(1) from None
+
+
+def _is_typed(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _refuse_idle_options(given: set[str], *, simulate: bool, empty: bool) -> None:
+    """An option that would do nothing, or harm, was given in the belief that it does something."""
+    if simulate and empty:
+        raise OptionsError("give --simulate or --empty, not both")
+    if empty and "pace" in given:
+        raise OptionsError("--pace is for what is played: your own events happen as time passes")
+    idle = [f"--{name}" for name in _OF_SIMULATION if name in given]
+    if idle and not simulate:
+        raise OptionsError(f"{', '.join(idle)}: give --simulate as well, it is about its centre")
 
 
 def _run(folder: DataFolder, play: Play, fresh: bool, console: Console) -> None:
@@ -90,8 +108,11 @@ def _claim(folder: DataFolder, play: Play, fresh: bool, console: Console) -> boo
         folder.clear()
     new = folder.claim(play.mode)
     if not new and play.mode is Mode.DEMO and is_over(folder, play.pace):
-        console.print("the demo's bank has closed since: a new demo begins")
-        folder.clear()
+        console.print(
+            "the demo's bank has closed since: a new demo begins. Events and SQL history of the "
+            f"last one are cleared; {folder.settings} stays as it was edited, in a new time zone"
+        )
+        folder.clear(keep=BY_HAND)
         new = folder.claim(play.mode)
     return new
 

@@ -6,7 +6,7 @@ import fcntl
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -32,6 +32,10 @@ _OURS = (
     "settings",
     "logs",
 )
+
+
+BY_HAND = ("settings", SECRETS_FILE)
+"""What a user has written, or has noted elsewhere."""
 
 
 class Mode(StrEnum):
@@ -122,12 +126,12 @@ class DataFolder:
         path.write_bytes(orjson.dumps({"mode": mode}))
         return True
 
-    def clear(self) -> None:
-        """Removes what an earlier stack left; nothing else in the folder."""
+    def clear(self, keep: Collection[str] = ()) -> None:
+        """Removes what an earlier stack left, but for what is to be kept; nothing else."""
         if not (self.root / MODE_FILE).exists():
             return
         # The lock is held by who clears.
-        for name in (name for name in _OURS if name != "lock"):
+        for name in (name for name in _OURS if name != "lock" and name not in keep):
             path = self.root / name
             if path.is_dir():
                 shutil.rmtree(path)

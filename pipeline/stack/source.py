@@ -11,8 +11,8 @@ from itertools import islice
 from pipeline.demo.day import DemoPlan
 from pipeline.demo.feeder import PLAN_FILE, POSITION_FILE
 from pipeline.demo.feeder import position_of as demo_position
-from pipeline.demo.settings import write_demo_settings
-from pipeline.ingest.journal import Journal, read_journal, segments_of
+from pipeline.demo.settings import renew_demo_settings
+from pipeline.ingest.journal import Journal, last_received
 from pipeline.ingest.raw import RawRecord
 from pipeline.simulate import live
 from pipeline.simulate.feed import Position
@@ -69,7 +69,8 @@ def _clock_to_go_on(folder: DataFolder, pace: float) -> Clock:
     still until the wall clock had come so far.
     """
     wall = Clock().now_ms()
-    left = _last_received(folder, wall)
+    left = last_received(folder.journal)
+    left = wall if left is None else left
     if pace == 1.0 and left <= wall:
         return Clock()
     return Clock(wall, left + 1, pace)
@@ -94,20 +95,13 @@ def start_clock(folder: DataFolder) -> None:
         Clock(Clock().now_ms(), clock.site_ms, clock.pace).write(folder.clock)
 
 
-def _last_received(folder: DataFolder, default: int) -> int:
-    if not segments_of(folder.journal):
-        return default
-    received = (record.received for _, record in read_journal(folder.journal))
-    return max(received, default=default)
-
-
 def _prepare_demo(folder: DataFolder, now: int) -> None:
     path = folder.root / PLAN_FILE
     plan = DemoPlan.load(path)
     if plan is None:
         plan = DemoPlan.choose(now)
         plan.save(path)
-        write_demo_settings(folder.settings, plan.zone)
+        renew_demo_settings(folder.settings, plan.zone)
     position = demo_position(plan, folder.root / POSITION_FILE)
     _journal_until(folder, plan.records(position.at), position, now)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.demo.settings import demo_settings, write_demo_settings
+from pipeline.demo.settings import demo_settings, renew_demo_settings, write_demo_settings
 from schemas.settings import load_site_file
 
 
@@ -38,3 +38,21 @@ def test_another_site_can_bear_the_demo(tmp_path: Path) -> None:
     assert path.name == "branch.yml"
     assert load_site_file(path).site == "branch"
     assert [entry.name for entry in tmp_path.iterdir()] == ["branch.yml"]
+
+
+def test_edited_settings_move_into_the_zone_of_a_new_demo(tmp_path: Path) -> None:
+    assert renew_demo_settings(tmp_path, "Etc/GMT+1") == tmp_path / "bank.yml"
+    whole = (tmp_path / "bank.yml").read_text()
+    assert load_site_file(tmp_path / "bank.yml").time_zone == "Etc/GMT+1"
+    for edited in (f"# mine\n{whole}", "site: bank # mine"):
+        (tmp_path / "bank.yml").write_text(edited)
+        path = renew_demo_settings(tmp_path, "Etc/GMT-4")
+        assert "# mine" in path.read_text()
+        assert load_site_file(path).time_zone == "Etc/GMT-4"
+
+
+def test_settings_that_cannot_be_used_are_set_aside_for_a_new_demo(tmp_path: Path) -> None:
+    (tmp_path / "bank.yml").write_text("site: bank\nqueus: {}\n")
+    path = renew_demo_settings(tmp_path, "Etc/GMT-4")
+    assert load_site_file(path).name == "Anonymous Bank 1999"
+    assert "queus" in (tmp_path / "bank.yml.old").read_text()
