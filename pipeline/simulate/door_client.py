@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -68,6 +69,7 @@ class DoorClient:
         self._on_retry = on_retry
         self._first_delay_s = first_delay_s
         self._session: aiohttp.ClientSession | None = None
+        self._met = False
 
     async def __aenter__(self) -> DoorClient:
         timeout = aiohttp.ClientTimeout(total=_REQUEST_TIMEOUT_S)
@@ -127,10 +129,18 @@ class DoorClient:
         body = b"\n".join(payloads) + b"\n"
         try:
             async with self._session.post(url, data=body) as response:
+                self._met = True
                 text = await response.read()
                 if response.status == 200:
                     return _receipt(text, len(payloads))
                 return _obstacle(response.status, response.headers.get("Retry-After"), text)
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
+            raise DoorRefused(f"{self._url} is no address of a door") from None
+        except aiohttp.ClientConnectorDNSError as error:
+            # A resolver that is away, or forgets a host it knew, comes to its senses again.
+            if self._met or error.os_error.errno == socket.EAI_AGAIN:
+                return _Obstacle(f"the name {error.host} does not resolve")
+            raise DoorRefused(f"there is no host {error.host} for the door's address") from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return _Obstacle(f"{type(error).__name__}: {error}".rstrip(": "))
 

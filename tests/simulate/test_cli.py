@@ -143,6 +143,7 @@ def test_a_clock_file_sets_pace_and_moment(tmp_path: Path) -> None:
         (("--speed", "0"), "greater than 0"),
         (("--clock", "absent.json"), "absent.json"),
         (("--out", "x", "--to", "y"), "not both"),
+        (("--to", "127.0.0.1:99999"), "127.0.0.1:99999"),
         (("--out", "/nonexistent/folder/x"), "/nonexistent/folder/x"),
     ],
 )

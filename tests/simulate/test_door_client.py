@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from socket import EAI_AGAIN, EAI_NONAME
+from typing import Any
+from unittest.mock import Mock
 
+import aiohttp
 import orjson
 import pytest
 from aiohttp import web
@@ -117,6 +122,51 @@ async def test_what_no_retry_can_mend_is_raised(status: int, said: str) -> None:
         with pytest.raises(DoorRefused, match=said):
             await send(door, RECORDS)
     assert door.posts == 1
+
+
+def unresolved(code: int) -> aiohttp.ClientConnectorDNSError:
+    """What the client meets where a name does not resolve."""
+    error = socket.gaierror(code, "as the resolver says")
+    return aiohttp.ClientConnectorDNSError(Mock(host="nowhere"), error)
+
+
+@pytest.mark.parametrize("address", ["http://:1", "127.0.0.1:99999", "ftp://127.0.0.1:1"])
+async def test_what_is_no_address_is_not_tried_again(address: str) -> None:
+    async with DoorClient(address) as client:
+        with pytest.raises(DoorRefused, match="no address"):
+            await client.send(RECORDS)
+
+
+async def test_a_host_that_does_not_exist_is_not_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with DoorClient("nowhere:1") as client:
+        monkeypatch.setattr(client._session, "post", Mock(side_effect=unresolved(EAI_NONAME)))
+        with pytest.raises(DoorRefused, match="no host nowhere"):
+            await client.send(RECORDS)
+
+
+async def test_a_resolver_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the door has been met only while the resolver asks to try again, afterwards always."""
+    said: list[str] = []
+    async with (
+        open_door(FakeDoor()) as door,
+        DoorClient(door.address, "", lambda why, wait: said.append(why), 0.01) as client,
+    ):
+        session = client._session
+        assert session is not None
+        post = session.post
+        for code in (EAI_AGAIN, EAI_NONAME):
+            answers = iter([unresolved(code), None])
+
+            def answer(*args: Any, answers: Any = answers, **kwargs: Any) -> Any:
+                if error := next(answers):
+                    raise error
+                return post(*args, **kwargs)
+
+            monkeypatch.setattr(session, "post", answer)
+            assert (await client.send(RECORDS)).taken == 10
+    assert said == ["the name nowhere does not resolve"] * 2
 
 
 async def test_the_token_is_sent_as_a_bearer() -> None:
