@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated
 
@@ -84,7 +85,7 @@ def _show(answer: Answer | str) -> None:
     console = Console(width=None if sys.stdout.isatty() else 100_000, markup=False, highlight=False)
     table = _table(answer)
     room = console.width if sys.stdout.isatty() else WIDE
-    if answer.rows and Measurement.get(console, console.options, table).maximum > room:
+    if Measurement.get(console, console.options, table).maximum > room:
         _show_upright(answer, console)
     else:
         console.print(table, crop=False)
@@ -103,16 +104,25 @@ def _table(answer: Answer) -> Table:
 
 
 def _show_upright(answer: Answer, console: Console) -> None:
-    """Each row as a list of its columns, for a table would be too wide to be read."""
+    """Each row as a list of its columns, for a table would be too wide to be read.
+
+    Where there is no row, the columns that it would have, with their types.
+    """
+    if not answer.rows:
+        console.print(_pairs(zip(answer.columns, answer.types, strict=True)), crop=False)
     for number, row in enumerate(answer.rows, start=1):
-        table = Table(box=None, show_header=False, pad_edge=False)
-        table.add_column(overflow="fold")
-        table.add_column(overflow="fold")
-        for name, value in zip(answer.columns, row, strict=True):
-            table.add_row(name, _cell(value))
         console.print(f"row {number}")
-        console.print(table, crop=False)
+        console.print(_pairs(zip(answer.columns, map(_cell, row), strict=True)), crop=False)
         console.print()
+
+
+def _pairs(pairs: Iterable[tuple[str, str]]) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(overflow="fold")
+    table.add_column(overflow="fold")
+    for name, text in pairs:
+        table.add_row(name, text)
+    return table
 
 
 def _cell(value: object) -> str:

@@ -59,7 +59,21 @@ def connect(config: Config, *, write: bool = False, database: str | None = None)
             query_retries=0,
         )
     except (ClickHouseError, OSError) as error:
-        raise QueryError(f"no answer from {config.clickhouse_url}: {cleaned(error)}") from error
+        raise QueryError(_no_entry(config, ANALYST if analyst else None, error)) from error
+
+
+def _no_entry(config: Config, analyst: str | None, error: Exception) -> str:
+    if "Authentication failed" not in str(error):
+        return f"no answer from {config.clickhouse_url}: {cleaned(error)}"
+    variables = (
+        "CALLBOARD_ANALYST_PASSWORD"
+        if analyst
+        else "CALLBOARD_CLICKHOUSE_USER and CALLBOARD_CLICKHOUSE_PASSWORD"
+    )
+    return (
+        f"{config.clickhouse_url} refuses the password of {analyst or config.clickhouse_user}: set "
+        f"{variables}, or ask in the folder where `callboard up` runs"
+    )
 
 
 class Question:

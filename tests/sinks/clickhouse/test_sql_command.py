@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Callable, Iterator
 
 import orjson
@@ -64,6 +65,15 @@ def test_a_row_too_wide_for_a_table_stands_upright(run: Run) -> None:
     assert ["service_level", "–"] in lines
     assert lines.count(["declined", "1"]) == 2
     assert lines[-1] == ["2", "rows"]
+
+
+def test_a_wide_answer_without_rows_names_its_columns_below_each_other(run: Run) -> None:
+    ask = "SELECT * FROM kpi_queue(from = '2020-01-05', to = '2020-01-06')"
+    result = run("sql", ask)
+    lines = result.stdout.splitlines()
+    assert max(map(len, lines)) < 100
+    assert ["channel", "String"] in [line.split() for line in lines]
+    assert lines[-1] == "0 rows"
 
 
 def test_a_view_describes_its_columns(run: Run) -> None:
@@ -153,6 +163,23 @@ def test_a_store_that_is_not_there_is_named(run: Run, monkeypatch: pytest.Monkey
         result = run(*command)
         assert result.exit_code == 1
         assert result.stderr.startswith("no answer from http://127.0.0.1:9: ")
+        assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_wrong_password_names_the_variables_to_set(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CALLBOARD_ANALYST_PASSWORD", "wrong")
+    analyst = run("sql", "SELECT 1")
+    monkeypatch.setenv("CALLBOARD_CLICKHOUSE_PASSWORD", "wrong")
+    writer = run("sql", "SELECT 1", "--write")
+    for result, user, variable in (
+        (analyst, "analyst", "CALLBOARD_ANALYST_PASSWORD"),
+        (writer, os.environ["CALLBOARD_CLICKHOUSE_USER"], "CALLBOARD_CLICKHOUSE_PASSWORD"),
+    ):
+        assert result.exit_code == 1
+        assert f" refuses the password of {user}: " in result.stderr
+        assert variable in result.stderr
         assert len(result.stderr.splitlines()) == 1
 
 
