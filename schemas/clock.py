@@ -37,10 +37,6 @@ class Clock:
         elapsed = wall_ms - self.wall_ms
         return self.site_ms + (elapsed if self.pace == 1.0 else int(elapsed * self.pace))
 
-    def wall_at(self, site_ms: int) -> float:
-        """The moment of the wall clock, epoch ms, at which this clock shows `site_ms`."""
-        return self.wall_ms + (site_ms - self.site_ms) / self.pace
-
     @classmethod
     def from_file(cls, path: str | Path) -> Clock:
         """Read a clock file; an empty path is the wall clock. Raises `ClockError`."""

@@ -268,12 +268,6 @@ FEEDBACK_TYPES: frozenset[str] = frozenset(
 )
 """Facts about a contact that take no part in its story."""
 
-AGENT_TYPES: frozenset[str] = frozenset({"agent.state", "agent.profile"})
-"""The events of an agent's story."""
-
-CONTACT_TYPES: frozenset[str] = frozenset(_MODELS) - FEEDBACK_TYPES - AGENT_TYPES - {CLOCK}
-"""The events of a contact's story."""
-
 _DEFAULTS: dict[str, tuple[tuple[str, str], ...]] = {
     "contact.queued": (("channel", "voice"), ("direction", "inbound")),
     "contact.declined": (("reason", "no_answer"),),
@@ -407,5 +401,5 @@ def _event_error(error: ValidationError) -> EventError:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    text = "null" if value is None else repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."

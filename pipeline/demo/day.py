@@ -83,12 +83,6 @@ class DemoPlan:
         local = datetime.fromtimestamp(now_ms // 1000, ZoneInfo(self.zone))
         return local.date() >= self.local_date and local.hour >= OPENS_HOUR
 
-    def bank_day_at(self, now_ms: int) -> date:
-        """The bank's day that is played at that moment."""
-        today = local_date(now_ms, ZoneInfo(self.zone))
-        assert today is not None
-        return _day_after(self.bank_day, (today - self.local_date).days)
-
     def midnight(self, number: int) -> int:
         """Epoch ms at which the demo's day `number` (0 is the first) begins."""
         day = self.local_date + timedelta(days=number)
@@ -122,20 +116,6 @@ class DemoPlan:
             event["ts"] += shift
         _name_teams(events, calls[bank_day])
         return [*events, *_closing_time(events, self.midnight(number + 1), site)]
-
-
-def morning_records(
-    plan: DemoPlan, now_ms: int, after: int | None = None, site: str = SITE
-) -> Iterator[tuple[int, bytes]]:
-    """What lies behind a demo that starts at `now_ms`: (received ms, payload), in order.
-
-    Received is the moment each event came due. `after` leaves out what came due before it, for a
-    demo that goes on after a stop; the feeder then continues at `now_ms + 1`.
-    """
-    for record in plan.records(after, site):
-        if record.at > now_ms:
-            return
-        yield record.at, record.payload
 
 
 @lru_cache(maxsize=1)

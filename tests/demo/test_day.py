@@ -18,7 +18,6 @@ from pipeline.demo.day import (
     FIRST_BANK_DAY,
     DemoError,
     DemoPlan,
-    morning_records,
     played_days,
 )
 from pipeline.simulate.options import DAY, HOUR, MINUTE
@@ -27,6 +26,7 @@ from pipeline.sources.bank1999 import SETTINGS, Call, bundled_calls, events_of
 from schemas.events import validate_event
 from schemas.moments import day_start
 from schemas.settings import load_site_file
+from tests.demo.played import bank_day_at, morning_records
 
 ROUND_THE_CLOCK = [
     datetime(year, month, day, hour, minute, second, tzinfo=UTC)
@@ -78,7 +78,7 @@ def test_whatever_the_clock_says_it_is_mid_morning_of_the_local_date(now: dateti
     assert 10 * HOUR <= ms(now) - midnight < 12 * HOUR
     assert plan.midnight(1) - midnight == DAY
     assert plan.open_at(ms(now))
-    assert plan.bank_day_at(ms(now)) == FIRST_BANK_DAY
+    assert bank_day_at(plan, ms(now)) == FIRST_BANK_DAY
 
 
 @pytest.mark.parametrize("now", ROUND_THE_CLOCK[:72:7], ids=str)
@@ -144,10 +144,10 @@ def test_the_next_bank_day_follows_at_each_local_midnight() -> None:
     plan = plan_at()
     expected = [3, 4, 5, 6, 7, 10, 13, 14, 17]
     for number, day in enumerate(expected):
-        assert plan.bank_day_at(plan.midnight(number)) == date(1999, 1, day)
-        assert plan.bank_day_at(plan.midnight(number + 1) - 1) == date(1999, 1, day)
-    assert plan.bank_day_at(plan.midnight(38)) == date(1999, 2, 28)
-    assert plan.bank_day_at(plan.midnight(39)) == FIRST_BANK_DAY
+        assert bank_day_at(plan, plan.midnight(number)) == date(1999, 1, day)
+        assert bank_day_at(plan, plan.midnight(number + 1) - 1) == date(1999, 1, day)
+    assert bank_day_at(plan, plan.midnight(38)) == date(1999, 2, 28)
+    assert bank_day_at(plan, plan.midnight(39)) == FIRST_BANK_DAY
 
 
 def test_each_date_shows_the_calls_of_its_bank_day() -> None:
@@ -155,9 +155,9 @@ def test_each_date_shows_the_calls_of_its_bank_day() -> None:
     for event in first_days(7):
         if event["type"] == "contact.queued":
             date_of_call = datetime.strptime(event["contact"][:6], "%y%m%d").date()  # noqa: DTZ007
-            shown = plan.bank_day_at(event["ts"])
+            shown = bank_day_at(plan, event["ts"])
             # A caller of just before midnight may still reach the queue after it.
-            assert shown == date_of_call or plan.bank_day_at(event["ts"] - 10 * MINUTE) == (
+            assert shown == date_of_call or bank_day_at(plan, event["ts"] - 10 * MINUTE) == (
                 date_of_call
             )
 
@@ -168,9 +168,9 @@ def test_records_come_in_order_across_midnights_and_none_is_lost() -> None:
     assert all(earlier.at <= later.at for earlier, later in pairwise(records))
     real: Counter[str] = Counter()
     for number in range(6):
-        real.update(e["type"] for e in real_events(plan.bank_day_at(plan.midnight(number))))
+        real.update(e["type"] for e in real_events(bank_day_at(plan, plan.midnight(number))))
     told: Counter[str] = Counter()
-    last = plan.bank_day_at(plan.midnight(6)).strftime("%y%m%d")
+    last = bank_day_at(plan, plan.midnight(6)).strftime("%y%m%d")
     for event in map(orjson.loads, (record.payload for record in records)):
         if event["type"].startswith("contact.") and not event["contact"].startswith(last):
             told[event["type"]] += 1

@@ -16,11 +16,12 @@ import orjson
 import pytest
 from aiohttp import web
 
-from pipeline.demo.day import DemoError, DemoPlan, morning_records
+from pipeline.demo.day import DemoError, DemoPlan
 from pipeline.demo.feeder import PLAN_FILE, POSITION_FILE, feed_demo, position_of, run
 from pipeline.simulate.options import HOUR, MINUTE
 from schemas.clock import Clock
 from schemas.config import Config
+from tests.demo.played import morning_records
 from tests.simulate.fake_door import FakeDoor, open_door
 
 NOW = int(datetime(2026, 11, 23, 12, 20, tzinfo=UTC).timestamp() * 1000)
