@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -14,46 +15,32 @@ class SinkMetrics:
     """What the sink counts; `registry` is what its `/metrics` page shows."""
 
     def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
-        self.rows = Counter(
-            "callboard_sink_rows_inserted", "Rows inserted, by table.", ["table"], registry=registry
-        )
-        self.batches = Counter(
-            "callboard_sink_batches", "Batches written with all their tables.", registry=registry
-        )
-        self.retries = Counter(
+        self.registry = CollectorRegistry()
+        counter = partial(Counter, registry=self.registry)
+        gauge = partial(Gauge, registry=self.registry)
+        self.rows = counter("callboard_sink_rows_inserted", "Rows inserted, by table.", ["table"])
+        self.batches = counter("callboard_sink_batches", "Batches written with all their tables.")
+        self.retries = counter(
             "callboard_sink_insert_retries",
             "Inserts the store could not take and that were tried again.",
-            registry=registry,
         )
-        self.bad_rows = Counter(
+        self.bad_rows = counter(
             "callboard_sink_bad_rows",
             "Rows dead-lettered because the store refuses them, by table.",
             ["table"],
-            registry=registry,
         )
         self.seconds = Histogram(
             "callboard_sink_insert_duration_seconds",
             "Time one insert took.",
             buckets=_SECONDS,
-            registry=registry,
+            registry=self.registry,
         )
-        self.last_insert = Gauge(
-            "callboard_sink_last_insert_timestamp_seconds",
-            "When rows were last written.",
-            registry=registry,
+        self.last_insert = gauge(
+            "callboard_sink_last_insert_timestamp_seconds", "When rows were last written."
         )
-        self.lag = Gauge(
-            "callboard_sink_lag_records",
-            "Records of rows that are not written yet.",
-            registry=registry,
-        )
-        self.partitions = Gauge(
-            "callboard_sink_partitions", "Partitions assigned.", registry=registry
-        )
-        self.ready = Gauge(
-            "callboard_sink_ready", "1 while the readiness page says 200.", registry=registry
-        )
+        self.lag = gauge("callboard_sink_lag_records", "Records of rows that are not written yet.")
+        self.partitions = gauge("callboard_sink_partitions", "Partitions assigned.")
+        self.ready = gauge("callboard_sink_ready", "1 while the readiness page says 200.")
 
     def inserted(self, table: str, rows: int, seconds: float) -> None:
         """An insert has been written."""
