@@ -52,7 +52,10 @@ def stacks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stacks]:
 @pytest.fixture(scope="module")
 def bank(stacks: Stacks) -> RunningStack:
     """The bank's day; time goes fast in it."""
-    return stacks.running("--pace", str(PACE))
+    stack = stacks.running("--pace", str(PACE))
+    # Every role is ready when it is up; the first frame may still be on its way to the board.
+    stack.until(lambda: stack.board("bank"), 60, "the board shows the bank")
+    return stack
 
 
 @pytest.fixture(scope="module")
