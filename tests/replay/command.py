@@ -15,13 +15,14 @@ def run(
     *args: object, stdin: bytes = b"", patience_s: float = 90
 ) -> subprocess.CompletedProcess[bytes]:
     """The finished process, whatever it ended with."""
+    given = {k: v for k, v in os.environ.items() if not k.startswith("CALLBOARD_")}
     return subprocess.run(
         [sys.executable, "-c", PROGRAM, "replay", *(str(arg) for arg in args)],
         input=stdin,
         capture_output=True,
         timeout=patience_s,
         check=False,
-        env={**os.environ, "COLUMNS": "120", "NO_COLOR": "1"},
+        env={**given, "COLUMNS": "120", "NO_COLOR": "1"},
     )
 
 
