@@ -15,7 +15,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from pipeline.topics import look_at_topics
+from pipeline.topics import ends_as_fetched, look_at_topics
 from schemas.topics import DEAD, TOPICS
 
 PATIENCE_S = 10.0
@@ -109,18 +109,13 @@ class Letters:
         await self._consumer.start()
 
     async def _ends(self) -> dict[TopicPartition, int]:
-        """Where the partitions end, as fetches say: asked for it, Tansu names the last batch."""
-        said = await self._consumer.end_offsets(self._partitions)
         # Once and for all: a consumer stopped just after it was assigned anew may never stop.
         self._consumer.assign(self._partitions)
-        for tp, offset in said.items():
-            self._consumer.seek(tp, offset)
-        deadline = asyncio.get_running_loop().time() + self._patience_s
-        while any(self._consumer.highwater(tp) is None for tp in self._partitions):
-            await self._consumer.getmany(timeout_ms=20)
-            if asyncio.get_running_loop().time() > deadline:
-                raise self._silent()
-        return {tp: self._consumer.highwater(tp) for tp in self._partitions}
+        try:
+            async with asyncio.timeout(self._patience_s):
+                return await ends_as_fetched(self._consumer, self._partitions)
+        except TimeoutError as error:
+            raise self._silent() from error
 
     async def _tail(
         self, tp: TopicPartition, begin: int, end: int, limit: int, wanted: Wanted

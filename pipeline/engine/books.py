@@ -151,9 +151,7 @@ class Books:
         """An agent enters or leaves a state, ``rest`` milliseconds before the open pane's end."""
         if state < 0:
             return
-        cell = self.teams.get(team)
-        if cell is None:
-            cell = self.team(team)
+        cell = self.team(team)
         cell.touched = True
         cell.count[state] += sign
         if state != S_OFFLINE:

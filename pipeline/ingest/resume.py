@@ -19,6 +19,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from pipeline.ingest.framer import Framer, Mark
 from pipeline.ingest.site_state import Told
+from pipeline.topics import ends_as_fetched
 from schemas.frames import Frame, FrameError, decode_frame
 from schemas.settings import SettingsError, parse_site
 from schemas.topics import FRAMES
@@ -88,7 +89,7 @@ class _Tails:
             return {}
         self._consumer.assign(self._partitions)
         begins = await self._consumer.beginning_offsets(self._partitions)
-        ends = await self._ends()
+        ends = await ends_as_fetched(self._consumer, self._partitions)
         found: dict[int, Past] = {}
         look = FIRST_LOOK
         open_ = [tp for tp in self._partitions if begins[tp] < ends[tp]]
@@ -102,18 +103,6 @@ class _Tails:
             open_ = [tp for tp in open_ if tp.partition not in found]
             look *= 8
         return {tp.partition: found.get(tp.partition, {}) for tp in self._partitions}
-
-    async def _ends(self) -> dict[TopicPartition, int]:
-        """Where the partitions end, from the answers to fetches.
-
-        Tansu's own word for the end counts batches instead of records, so it is too low; as a
-        place to fetch from it will do.
-        """
-        for tp, offset in (await self._consumer.end_offsets(self._partitions)).items():
-            self._consumer.seek(tp, offset)
-        while any(self._consumer.highwater(tp) is None for tp in self._partitions):
-            await self._consumer.getmany(timeout_ms=20)
-        return {tp: self._consumer.highwater(tp) for tp in self._partitions}
 
     async def _read(
         self, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
