@@ -15,6 +15,9 @@ import orjson
 FRAME = struct.Struct("!IQ")
 """Length of the JSON header, length of the bytes after it."""
 
+WISH = struct.Struct("!Q")
+"""Which command to cancel: the engine's first is 1."""
+
 
 class Role(StrEnum):
     """Who asks; the names are roles in the engine too, with their grants."""

@@ -14,13 +14,49 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
-from sinks.clickhouse.local.command import FRAME, Answer, Command
+from sinks.clickhouse.local.command import FRAME, WISH, Answer, Command
 from sinks.clickhouse.local.engine import Engine
 
 PIECE_BYTES = 1 << 20
+CANCELLED = "Code: 394. DB::Exception: Query was cancelled. (QUERY_WAS_CANCELLED)"
 _PR_SET_PDEATHSIG = 1
+
+
+class Current:
+    """The command that runs, by its number, and the wishes to cancel it.
+
+    A wish may come late, when the next command runs already, or early, before its own is read: it
+    meets the command it names or none.
+    """
+
+    def __init__(self, cancel: Callable[[], None]) -> None:
+        self._cancel = cancel
+        self._lock = threading.Lock()
+        self._count = 0
+        self._runs = False
+        self._unwanted = 0
+
+    @contextmanager
+    def next(self) -> Iterator[bool]:
+        """The next command runs within, if it is still wanted: the answer says so."""
+        with self._lock:
+            self._count += 1
+            self._runs = self._count != self._unwanted
+        try:
+            yield self._runs
+        finally:
+            with self._lock:
+                self._runs = False
+
+    def wish(self, number: int) -> None:
+        """Cancel the command of this number, also one that is still to come."""
+        with self._lock:
+            if number == self._count and self._runs:
+                self._cancel()
+            elif number > self._count:
+                self._unwanted = number
 
 
 def main(arguments: list[str]) -> None:
@@ -33,29 +69,34 @@ def main(arguments: list[str]) -> None:
         except RuntimeError as error:
             commands.sendall(Answer(error=str(error)).pack())
             sys.exit(1)
-        threading.Thread(target=_obey, args=(engine, wishes), daemon=True).start()
+        current = Current(engine.cancel)
+        threading.Thread(target=_obey, args=(current, wishes), daemon=True).start()
         version = engine.version.encode()
         commands.sendall(Answer(body=version).pack() + version)
         with suppress(BrokenPipeError, ConnectionResetError):  # the server does not wait any more
-            _serve(engine, commands)
+            _serve(engine, current, commands)
         engine.close()
 
 
-def _serve(engine: Engine, commands: socket.socket) -> None:
+def _serve(engine: Engine, current: Current, commands: socket.socket) -> None:
     with commands.makefile("rb", buffering=PIECE_BYTES) as stream:
         while frame := stream.read(FRAME.size):
             header_bytes, body_bytes = FRAME.unpack(frame)
             command = Command.unpack(stream.read(header_bytes))
-            if command.insert_format:
-                pieces = _pieces(stream.read, body_bytes)
-                answer = engine.insert(command, pieces)
-                for _ in pieces:  # after an error the rest is still on its way
-                    pass
-            else:
-                answer = engine.run(command)
+            pieces = _pieces(stream.read, body_bytes)
+            with current.next() as wanted:
+                answer = _done(engine, command, pieces) if wanted else Answer(error=CANCELLED)
+            for _ in pieces:  # after an error the rest is still on its way
+                pass
             commands.sendall(answer.pack())
             if answer.body:  # to send nothing to a server that is gone would still be an error
                 commands.sendall(answer.body)
+
+
+def _done(engine: Engine, command: Command, pieces: Iterator[bytes]) -> Answer:
+    if command.insert_format:
+        return engine.insert(command, pieces)
+    return engine.run(command)
 
 
 def _pieces(read: Callable[[int], bytes], body_bytes: int) -> Iterator[bytes]:
@@ -67,9 +108,9 @@ def _pieces(read: Callable[[int], bytes], body_bytes: int) -> Iterator[bytes]:
         yield piece
 
 
-def _obey(engine: Engine, wishes: socket.socket) -> None:
-    while wishes.recv(1):
-        engine.cancel()
+def _obey(current: Current, wishes: socket.socket) -> None:
+    while wish := wishes.recv(WISH.size, socket.MSG_WAITALL):
+        current.wish(*WISH.unpack(wish))
     os._exit(0)  # a query may be running: nobody waits for it any more
 
 

@@ -16,7 +16,7 @@ import time
 from collections.abc import AsyncIterable
 from pathlib import Path
 
-from sinks.clickhouse.local.command import FRAME, Answer, Command
+from sinks.clickhouse.local.command import FRAME, WISH, Answer, Command
 from sinks.clickhouse.local.errors import ABORTED, TIMEOUT_EXCEEDED, StoreError
 
 logger = logging.getLogger(__name__)
@@ -43,6 +43,7 @@ class EngineProcess:
         self._lock = lock
         self._kill_grace_s = kill_grace_s
         self._process: asyncio.subprocess.Process | None = None
+        self._commands = 0
         self._reader: asyncio.StreamReader
         self._writer: asyncio.StreamWriter
         self._control: socket.socket
@@ -60,6 +61,7 @@ class EngineProcess:
 
     async def start(self) -> None:
         """Start the process and wait until it has opened the data; raise `EngineFailed`."""
+        self._commands = 0
         data, theirs = socket.socketpair()
         self._control, wishes = socket.socketpair()
         with theirs, wishes:
@@ -96,6 +98,7 @@ class EngineProcess:
         """
         if not self.alive:
             await self._replace("died")
+        self._commands += 1
         exchange = asyncio.ensure_future(self._exchange(command, body_bytes, body))
         try:
             return await self._within(exchange, limit_s)
@@ -107,9 +110,9 @@ class EngineProcess:
             exchange.cancel()
 
     def cancel(self) -> None:
-        """Ask the engine to stop what it runs; the answer to it still comes."""
+        """Ask the engine to stop the command given last; the answer to it still comes."""
         if self.alive:
-            self._control.send(b"c")
+            self._control.send(WISH.pack(self._commands))
 
     async def kill(self) -> None:
         """End the process at once."""

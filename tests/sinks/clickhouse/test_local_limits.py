@@ -1,6 +1,7 @@
 """Slow queries: they end at their limit, hold up no insert for longer, and wait in a queue."""
 
 import http.client
+import re
 import sys
 import threading
 import time
@@ -8,6 +9,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -165,6 +167,16 @@ def test_who_hangs_up_stops_the_query(store: ThreadedStore) -> None:
     assert store.ask("SELECT 1").text == "1\n"
 
 
+def test_who_hangs_up_stops_nobody_elses_query(store: ThreadedStore) -> None:
+    """The wish to stop may come when the query has just ended and the next one runs."""
+    for n in range(200):
+        connection = ask_and_leave_open(store, "SELECT sleep(0.005)")
+        time.sleep(0.004 + n % 20 * 0.0002)
+        connection.close()
+        reply = store.ask("SELECT sleep(0.001)")
+        assert reply.status == 200, reply.text
+
+
 def test_an_insert_that_began_is_finished_when_its_client_is_gone(store: ThreadedStore) -> None:
     store.do(
         "CREATE OR REPLACE TABLE slow (a UInt64, b UInt64 MATERIALIZED sleep(1) + a) "
@@ -192,8 +204,7 @@ def test_the_engines_memory_is_bounded(store: ThreadedStore) -> None:
 
     def watch() -> None:
         while not stop.wait(0.02):
-            with open(f"/proc/{store.store.engine.pid}/statm") as file:
-                peak[0] = max(peak[0], int(file.read().split()[1]) * 4096)
+            peak[0] = max(peak[0], own_memory(store.store.engine.pid))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -208,3 +219,9 @@ def test_the_engines_memory_is_bounded(store: ThreadedStore) -> None:
     watcher.join()
     assert store.get("ping").status == 200
     assert peak[0] < Limits().server_memory_bytes + 300 * 1024 * 1024
+
+
+def own_memory(pid: int) -> int:
+    """Bytes a process holds itself: how much of the engine's file is mapped is the kernel's affair."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.findall(r"RssAnon:\s+(\d+) kB", status)[0]) * 1024
