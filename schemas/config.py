@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -27,6 +27,8 @@ class Config(BaseModel):
     `clock_file` empty means the wall clock. `epoch` is the incarnation of the frames topic.
     `checkpoint_ms` and `checkpoint_events` bound what is read again after a crash; raise them if
     checkpoints take a visible share of a worker's time. `snapshot_dir` empty means no snapshots.
+    `board_url` is where people reach the board: links in alerts begin with it. `alerts_by` says who
+    delivers alerts; the rules of the other are not loaded.
     `page_host` is where worker, ingest and sink show readiness and metrics. `journal` concerns the
     door only: it keeps one. `alone` says that there is exactly one door, ingest, worker and sink,
     so that each may take all partitions without a group; only the embedded stack sets it, for two
@@ -45,6 +47,10 @@ class Config(BaseModel):
     door_token: str = ""
     board_host: str = "127.0.0.1"
     board_port: Port = 7080
+    board_url: str = "http://127.0.0.1:7080"
+    grafana_url: str = "http://127.0.0.1:3000"
+    grafana_token: str = ""
+    alerts_by: Literal["prometheus", "grafana"] = "prometheus"
     page_host: str = "127.0.0.1"
     worker_port: Port = 7090
     ingest_port: Port = 7091

@@ -13,6 +13,7 @@ from pipeline.engine.counters import WIDTH
 from pipeline.engine.model import OPEN, TALK, WRAP
 from pipeline.engine.trend import trend
 from schemas import kpis
+from schemas.hours import is_open
 from schemas.kpis import AGENT_STATES, COUNTERS, TEAM_TIMES, WINDOWS
 from schemas.live import ONLY_PART, part_of
 
@@ -194,9 +195,11 @@ def _totals(site: Site) -> Json:
         "time_zone": settings.time_zone,
         "sources": dict(sorted(site.sources.items())),
         "day_start": books.day,
+        "open": is_open(settings, site.at),
         "formula": settings.defaults.formula,
         "exclude_short": settings.defaults.exclude_short,
         "threshold_ms": settings.defaults.threshold_ms,
+        "min_volume": settings.defaults.min_volume or 0,
         "targets": settings.defaults.targets.given(),
     }
 

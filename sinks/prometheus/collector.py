@@ -141,6 +141,7 @@ class BoardCollector(Collector):
         for metric, _, key in _NOW:
             found.add(metric, entry["now"][key], labels)
         _longest(found, names.QUEUE_LONGEST_WAIT, labels, entry["now"])
+        found.add(names.QUEUE_MIN_VOLUME, entry["min_volume"], labels)
         _aims(found, names.QUEUE_THRESHOLD, names.QUEUE_TARGETS, labels, entry)
         info = dict(zip(("site", "queue", "channel"), labels, strict=True))
         found.add_info(
@@ -173,6 +174,8 @@ class BoardCollector(Collector):
         labels = [view["site"]]
         found.add(names.SITE_TIME, view["at"] / 1000, labels)
         found.add(names.SITE_DAY_START, view["day_start"] / 1000, labels)
+        found.add(names.SITE_OPEN, int(view["open"]), labels)
+        found.add(names.SITE_MIN_VOLUME, view["min_volume"], labels)
         for source, last in view["sources"].items():
             found.add(names.SOURCE_LAST_EVENT, last / 1000, [*labels, source])
         found.add(names.LATE, view["late"], labels)

@@ -264,6 +264,11 @@ QUEUE_INFO = Metric(
 QUEUE_THRESHOLD = Metric(
     "callboard_queue_threshold_seconds", "Threshold of the service level.", _QUEUE
 )
+QUEUE_MIN_VOLUME = Metric(
+    "callboard_queue_min_volume",
+    "Contacts a window must hold before its ratios alert or are coloured.",
+    _QUEUE,
+)
 QUEUE_TARGETS = _gauges(
     _QUEUE,
     {
@@ -293,6 +298,16 @@ QUEUE_TARGETS = _gauges(
 
 SITE_THRESHOLD = Metric(
     "callboard_site_threshold_seconds", "Default threshold of the service level.", _SITE
+)
+SITE_MIN_VOLUME = Metric(
+    "callboard_site_min_volume",
+    "Default of the contacts a window must hold before its ratios alert or are coloured.",
+    _SITE,
+)
+SITE_OPEN = Metric(
+    "callboard_site_open",
+    "1 in the site's opening hours, 0 outside them and on holidays.",
+    _SITE,
 )
 SITE_TARGETS = _gauges(
     _SITE,

@@ -228,6 +228,8 @@ class Centre:
             "time_zone": self.time_zone,
             "sources": {"bank-1999": at - 1_400},
             "day_start": at - TODAY_MINUTES * MINUTE,
+            "open": True,
+            "min_volume": 0,
             "formula": self.formula,
             "threshold_ms": 20_000,
             "targets": self.queues[0].targets if self.queues else {},

@@ -222,6 +222,6 @@ def test_the_engines_memory_is_bounded(store: ThreadedStore) -> None:
 
 
 def own_memory(pid: int) -> int:
-    """Bytes a process holds itself: how much of the engine's file is mapped is the kernel's affair."""
+    """Bytes a process holds itself, without the pages of its file that the kernel maps."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(re.findall(r"RssAnon:\s+(\d+) kB", status)[0]) * 1024
