@@ -55,6 +55,8 @@ class Config(BaseModel):
     worker_port: Port = 7090
     ingest_port: Port = 7091
     sink_port: Port = 7092
+    prometheus_port: Port = 9090
+    alertmanager_port: Port = 9093
     clickhouse_url: str = "http://127.0.0.1:8123"
     clickhouse_user: str = "default"
     clickhouse_password: str = ""

@@ -20,7 +20,10 @@ ROLES = ("door", "ingest", "agents", "sink", "board")
 """In the order of their start; they stop in this order, too."""
 
 
-_PORTS = ("door_port", "board_port", "worker_port", "ingest_port", "sink_port")
+_PORTS = (
+    *("door_port", "board_port", "worker_port", "ingest_port", "sink_port"),
+    *("prometheus_port", "alertmanager_port"),
+)
 
 
 class PortTaken(ValueError):
@@ -46,6 +49,7 @@ def embedded_config(
         update={
             **{name: ports[name] for name in _PORTS},
             "bootstrap": f"127.0.0.1:{ports['bootstrap']}",
+            "board_url": _board_url(given, environ, ports["board_port"]),
             "partitions": PARTITIONS,
             "settings_dir": root / "settings",
             "data_dir": root,
@@ -59,6 +63,13 @@ def embedded_config(
             "alone": True,
         }
     )
+
+
+def _board_url(given: Config, environ: Mapping[str, str], port: int) -> str:
+    """Where links to the board lead: what was given, or where it listens."""
+    if variable_of("board_url") in environ:
+        return given.board_url
+    return f"http://{given.board_host}:{port}"
 
 
 def role_command(role: str) -> list[str]:
