@@ -13,6 +13,9 @@ PREFIX = "CALLBOARD_"
 ENGINE = PREFIX + "ENGINE"
 """Read where the engine is imported, before there is a configuration."""
 
+SECRETS = ("door_token", "grafana_token", "clickhouse_password", "analyst_password")
+"""Fields whose value may also stand in a file that `CALLBOARD_<FIELD>_FILE` names."""
+
 Port = Annotated[int, Field(ge=0, le=65535)]
 Positive = Annotated[int, Field(ge=1)]
 
@@ -29,6 +32,8 @@ class Config(BaseModel):
     checkpoints take a visible share of a worker's time. `snapshot_dir` empty means no snapshots.
     `board_url` is where people reach the board: links in alerts begin with it. `alerts_by` says who
     delivers alerts; the rules of the other are not loaded.
+    `retention_days` is how long the store keeps what is older, 0 for ever; `callboard migrate`
+    brings the tables to it.
     `page_host` is where worker, ingest and sink show readiness and metrics. `journal` concerns the
     door only: it keeps one. `alone` says that there is exactly one door, ingest, worker and sink,
     so that each may take all partitions without a group; only the embedded stack sets it, for two
@@ -61,6 +66,7 @@ class Config(BaseModel):
     clickhouse_user: str = "default"
     clickhouse_password: str = ""
     clickhouse_database: str = "callboard"
+    retention_days: Annotated[int, Field(ge=0)] = 0
     analyst_password: str = ""
     clock_file: str = ""
     tick_ms: Positive = 1000
@@ -75,13 +81,15 @@ class Config(BaseModel):
     def from_env(cls, environ: Mapping[str, str]) -> Config:
         """Read `CALLBOARD_<FIELD>` variables; raise `ConfigError` that names the wrong one.
 
-        Variables of other names are left alone.
+        A secret may stand in a file: `CALLBOARD_<FIELD>_FILE`. Variables of other names are left
+        alone.
         """
         values = {
             name: environ[variable_of(name)]
             for name in cls.model_fields
             if variable_of(name) in environ
         }
+        values |= _from_files(environ)
         try:
             return cls.model_validate(values)
         except ValidationError as error:
@@ -99,9 +107,30 @@ def variable_of(field: str) -> str:
     return PREFIX + field.upper()
 
 
+def file_variable_of(field: str) -> str:
+    """The environment variable that names the file of a secret."""
+    return variable_of(field) + "_FILE"
+
+
+def _from_files(environ: Mapping[str, str]) -> dict[str, str]:
+    """The secrets that stand in files, without the end of their line."""
+    values = {}
+    for field in SECRETS:
+        variable = file_variable_of(field)
+        if variable not in environ:
+            continue
+        if variable_of(field) in environ:
+            raise ConfigError(f"{variable} and {variable_of(field)} are both set: set one")
+        try:
+            values[field] = Path(environ[variable]).read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{variable}={environ[variable]}: {error}") from None
+    return values
+
+
 def misspelt_variables(environ: Mapping[str, str]) -> list[str]:
     """One warning for each `CALLBOARD_` variable that nothing reads, with the likely name."""
-    known = [*(variable_of(name) for name in Config.model_fields), ENGINE]
+    known = [*map(variable_of, Config.model_fields), *map(file_variable_of, SECRETS), ENGINE]
     warnings = []
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in known:

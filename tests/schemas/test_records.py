@@ -208,8 +208,34 @@ def test_a_wrong_variable_is_named(name: str, value: str) -> None:
         Config.from_env({name: value})
 
 
+def test_a_secret_may_stand_in_a_file(tmp_path: Path) -> None:
+    secret = tmp_path / "token"
+    secret.write_text("s3cret \n")
+    assert Config.from_env({"CALLBOARD_DOOR_TOKEN_FILE": str(secret)}).door_token == "s3cret "
+
+
+@pytest.mark.parametrize(
+    ("environ", "problem"),
+    [
+        ({"CALLBOARD_DOOR_TOKEN_FILE": "/no/such"}, "CALLBOARD_DOOR_TOKEN_FILE=/no/such: "),
+        (
+            {"CALLBOARD_DOOR_TOKEN_FILE": "/dev/null", "CALLBOARD_DOOR_TOKEN": "t"},
+            "CALLBOARD_DOOR_TOKEN_FILE and CALLBOARD_DOOR_TOKEN are both set",
+        ),
+    ],
+)
+def test_a_secret_that_cannot_be_read_is_named(environ: dict[str, str], problem: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{problem}"):
+        Config.from_env(environ)
+
+
 def test_a_misspelt_variable_is_said() -> None:
-    right = {"CALLBOARD_EPOCH": "1", "CALLBOARD_ENGINE": "python", "HOME": "/"}
+    right = {
+        "CALLBOARD_EPOCH": "1",
+        "CALLBOARD_ENGINE": "python",
+        "CALLBOARD_DOOR_TOKEN_FILE": "/f",
+        "HOME": "/",
+    }
     assert misspelt_variables({"CALLBOARD_BOOTSTRP": "x", **right}) == [
         "CALLBOARD_BOOTSTRP is not a setting; did you mean CALLBOARD_BOOTSTRAP?"
     ]
