@@ -32,6 +32,7 @@ class Config(BaseModel):
     checkpoints take a visible share of a worker's time. `snapshot_dir` empty means no snapshots.
     `board_url` is where people reach the board: links in alerts begin with it. `alerts_by` says who
     delivers alerts; the rules of the other are not loaded.
+    `reconcile_ms` is how often the sink asks whether engine and records agree, 0 for never.
     `retention_days` is how long the store keeps what is older, 0 for ever; `callboard migrate`
     brings the tables to it.
     `page_host` is where worker, ingest and sink show readiness and metrics. `journal` concerns the
@@ -70,6 +71,7 @@ class Config(BaseModel):
     analyst_password: str = ""
     clock_file: str = ""
     tick_ms: Positive = 1000
+    reconcile_ms: Annotated[int, Field(ge=0)] = 60_000
     checkpoint_ms: Positive = 10_000
     checkpoint_events: Positive = 100_000
     log_level: str = "INFO"

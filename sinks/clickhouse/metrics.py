@@ -41,6 +41,22 @@ class SinkMetrics:
         self.lag = gauge("callboard_sink_lag_records", "Records of rows that are not written yet.")
         self.partitions = gauge("callboard_sink_partitions", "Partitions assigned.")
         self.ready = gauge("callboard_sink_ready", "1 while the readiness page says 200.")
+        self.reconciliation_differences = gauge(
+            "callboard_reconciliation_differences",
+            "Counters of closed panes in which engine and records differ; anything but 0 is wrong.",
+            ["site"],
+        )
+        self.reconciliation_checked = gauge(
+            "callboard_reconciliation_checked_timestamp_seconds",
+            "When engine and records were last compared.",
+        )
+        self.reconciliation_failures = counter(
+            "callboard_reconciliation_failures",
+            "Comparisons of engine and records that the store could not make.",
+        )
+        self.reconciliation_seconds = gauge(
+            "callboard_reconciliation_duration_seconds", "Time the last comparison took."
+        )
 
     def inserted(self, table: str, rows: int, seconds: float) -> None:
         """An insert has been written."""

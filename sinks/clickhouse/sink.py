@@ -30,6 +30,7 @@ from sinks.clickhouse.batch import BadRow, Batch
 from sinks.clickhouse.metrics import SinkMetrics
 from sinks.clickhouse.migrate import MigrationError, load
 from sinks.clickhouse.page import serve
+from sinks.clickhouse.reconcile import Reconciler
 from sinks.clickhouse.writer import HttpStore, Stopped, Store, Unavailable, Writer
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,8 @@ WATCH_S = 3.0
 REQUEST_S = 5.0
 DRAIN_S = 5.0
 """How long a stopping sink tries to write what it has; the next one reads the rest again."""
+BUSY_LAG = 1000
+"""Records not written, above which the sink asks the store nothing."""
 FAILING_S = 10.0
 """How long the store may refuse to take rows before the sink says it is not ready."""
 PAYLOAD_BYTES = 65_536
@@ -95,6 +98,7 @@ class Sink:
         Raises `SinkError` if the topic is not as configured, and what `prepare` raises.
         """
         self.stopping = stop
+        reconciling: asyncio.Task[None] | None = None
         runner = await serve(
             self.metrics, self.unready, self.config.page_host, self.config.sink_port
         )
@@ -102,9 +106,12 @@ class Sink:
             await self._schema()
             self._waits_for = "the topics"
             await _unless(stop, self._prepare())
+            reconciling = asyncio.create_task(self._reconcile())
             while not stop.is_set():
                 await self._session()
         finally:
+            if reconciling is not None:
+                reconciling.cancel()
             await runner.cleanup()
             if isinstance(self.store, HttpStore):
                 await self.store.close()
@@ -129,6 +136,16 @@ class Sink:
                 said = problem
             self._waits_for = f"the store: {problem}"
             await _pause(self.stopping, 1.0)
+
+    async def _reconcile(self) -> None:
+        if isinstance(self.store, HttpStore):
+            config = self.config
+            database, every_ms = config.clickhouse_database, config.reconcile_ms
+            reconciler = Reconciler(self.store, database, self.metrics, every_ms, self._idle)
+            await reconciler.run(self.stopping)
+
+    def _idle(self) -> list[int] | None:
+        return None if self.session is None else self.session.idle()
 
     async def _session(self) -> None:
         self._waits_for = "the broker"
@@ -165,6 +182,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
         self._read: dict[int, int] = {}
         self._begun_anew = ""
         self._assigned = False
+        self._lag = 0
 
     async def start(self) -> None:
         """Connect and ask for partitions. Raises what the broker raises, or `SinkError`."""
@@ -218,6 +236,12 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
         if failing is not None and time.monotonic() - failing > FAILING_S:
             return "the store takes no rows"
         return "" if self._assigned else "no assignment yet"
+
+    def idle(self) -> list[int] | None:
+        """The partitions assigned, None while their rows are more urgent than any question."""
+        if self._full or self._lag > BUSY_LAG or self._writer.failing_since is not None:
+            return None
+        return [tp.partition for tp in self._consumer.assignment()]
 
     # --- partitions come and go -----------------------------------------------------------------
 
@@ -334,6 +358,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
                         f"{ROWS} {tp.partition} ends at {known}, before what was read"
                     )
                 lag += max(0, max(end, known or 0) - self._written.get(tp.partition, end))
+            self._lag = lag
             self._metrics.lag.set(lag)
 
     def _check(self) -> None:

@@ -14,7 +14,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -66,7 +66,11 @@ _UNKNOWN_COLUMN = "Unknown field found while parsing"
 
 
 class Unavailable(Exception):
-    """The store cannot be written to now."""
+    """The store cannot be written to, or asked, now; `code` is ClickHouse's, 0 without one."""
+
+    def __init__(self, message: str, code: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code or 0
 
 
 class Refused(Exception):
@@ -116,13 +120,14 @@ class HttpStore:
         except (ClickHouseError, aiohttp.ClientError, OSError, TimeoutError) as error:
             raise Unavailable(_first_line(error) or type(error).__name__) from error
 
-    async def check(self, sql: str) -> list[list[object]]:
-        """The rows a query answers. Raises Unavailable."""
+    async def check(self, sql: str, settings: dict[str, Any] | None = None) -> list[list[object]]:
+        """The rows a query answers, run with these settings of ClickHouse. Raises Unavailable."""
         try:
             client = await self._connected()
-            result = await client.query(sql)
+            result = await client.query(sql, settings=settings)
         except (ClickHouseError, aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise Unavailable(_first_line(error) or type(error).__name__) from error
+            code = error.code if isinstance(error, Error) else 0
+            raise Unavailable(_first_line(error) or type(error).__name__, code) from error
         return [list(row) for row in result.result_rows]
 
     async def _connected(self) -> AsyncClient:
