@@ -275,8 +275,10 @@ async def test_a_broker_that_comes_back_empty_is_read_from_its_beginning(
         async with sink_running(config):
             await until(lambda: _answers(broker))
             await topics(config)
-            await put(broker, *[rows(f"old{n}", version=n) for n in range(1, 6)])
+            last = (await put(broker, *[rows(f"old{n}", version=n) for n in range(1, 6)]))[-1]
             await until(lambda: len([c for c in contacts(db) if c.startswith("old")]) == 5)
+            # A commit under way would be told to the new broker, in the same epoch here.
+            await until(lambda: asyncio.run(committed(config)) == last + 1)
             broker.kill()
             broker.start()
             await topics(config)
