@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from pipeline.stack.folder import DataFolder, StoreSecrets
+from pipeline.stack.ports import bind_free
 from schemas.config import ENGINE, Config, variable_of
 
 PARTITIONS = 1
@@ -131,13 +132,14 @@ def _free_ports(wanted: Mapping[str, int], asked: Collection[str]) -> dict[str, 
             probe = held.enter_context(socket.socket())
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind(("127.0.0.1", port))
+                if port:
+                    probe.bind(("127.0.0.1", port))
+                found[name] = port or bind_free(probe)
             except OSError as error:
                 if name in asked:
                     raise PortTaken(
                         f"port {port} cannot be had ({error.strerror}): set {variable_of(name)} to "
                         "another one, or to none for a free one"
                     ) from None
-                probe.bind(("127.0.0.1", 0))
-            found[name] = probe.getsockname()[1]
+                found[name] = bind_free(probe)
         return found

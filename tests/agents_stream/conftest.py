@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from schemas.config import Config
-from tests.agents_stream.harness import Feed, WorkerProcess, broker, free_port
+from tests.agents_stream.harness import Feed, WorkerProcess, broker
+from tests.ports import free_port
 
 LONG_AGO = 920_000_000_000
 """March 1999: nothing may depend on the wall clock."""

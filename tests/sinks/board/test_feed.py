@@ -16,7 +16,8 @@ from schemas.topics import LIVE
 from sinks.board import feed as feed_module
 from sinks.board.feed import LiveFeed
 from sinks.board.server import serving
-from tests.sinks.board.broker import Feeder, create_live_topic, free_port, tansu
+from tests.ports import free_port
+from tests.sinks.board.broker import Feeder, create_live_topic, tansu
 from tests.sinks.board.centre import NOON, bank, large
 
 

@@ -22,6 +22,7 @@ from sinks.clickhouse.metrics import SinkMetrics
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.tables import PROGRESS, TABLES
 from sinks.clickhouse.writer import HttpStore, Writer
+from tests.ports import free_port
 
 PASSWORD = "write"
 ANALYST_PASSWORD = "read"
@@ -34,7 +35,8 @@ class Server:
     """A local ClickHouse in a thread of its own; its engine is a process."""
 
     def __init__(self, path: Path, port: int = 0) -> None:
-        self.port = port
+        # The store may come back at its address while clients look for it there.
+        self.port = port or free_port()
         self._path = path
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 import urllib3
 
+from tests.ports import free_port
 from tests.sinks.clickhouse.local_store import StoreProcess, process, threaded
 
 TABLE = (
@@ -18,12 +18,6 @@ TABLE = (
     "SETTINGS non_replicated_deduplication_window = 1000"
 )
 ROWS = 2000
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

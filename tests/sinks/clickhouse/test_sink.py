@@ -22,7 +22,8 @@ from schemas.config import Config
 from schemas.topics import ROWS
 from sinks.clickhouse.sink import GROUP, Sink, SinkError
 from sinks.clickhouse.writer import Unavailable
-from tests.ingest.broker import Broker, DeadReader, free_port, running_broker
+from tests.ingest.broker import Broker, DeadReader, running_broker
+from tests.ports import free_port
 from tests.sinks.clickhouse.store import Database, Server, database, record, running
 from tests.sinks.clickhouse.test_batch import T, decline
 
