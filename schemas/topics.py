@@ -9,6 +9,7 @@ FRAMES = "events.frames"
 LIVE = "kpi.live"
 ROWS = "kpi.rows"
 DEAD = "events.dead"
+ALERTS = "alerts.raw"
 
 HEADER_FORMAT = "format"
 HEADER_SOURCE = "source"
@@ -33,10 +34,12 @@ class TopicSpec:
 
 
 # A raw record may be larger than anything we accept: it must arrive to be dead-lettered.
+# What an alert said is asked for weeks later, when a store was away or is filled anew.
 TOPICS: tuple[TopicSpec, ...] = (
     TopicSpec(RAW, "delete", 7 * _DAY, 2 * _MIB),
     TopicSpec(FRAMES, "delete", 7 * _DAY, _MIB),
     TopicSpec(LIVE, "delete", _HOUR, _MIB),
     TopicSpec(ROWS, "delete", 7 * _DAY, _MIB),
     TopicSpec(DEAD, "delete", 30 * _DAY, _MIB),
+    TopicSpec(ALERTS, "delete", 30 * _DAY, 2 * _MIB),
 )

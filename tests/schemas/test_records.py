@@ -171,7 +171,10 @@ def test_parts_are_stable_and_few() -> None:
 
 def test_every_topic_has_its_needs_named_once() -> None:
     names = [topic.name for topic in topics.TOPICS]
-    assert names == ["events.raw", "events.frames", "kpi.live", "kpi.rows", "events.dead"]
+    assert names == [
+        *("events.raw", "events.frames", "kpi.live", "kpi.rows", "events.dead"),
+        "alerts.raw",
+    ]
     assert all(topic.max_message_bytes >= 1024 * 1024 for topic in topics.TOPICS)
     assert all(topic.cleanup_policy == "delete" for topic in topics.TOPICS)
 
