@@ -31,7 +31,9 @@ class Config(BaseModel):
     `checkpoint_ms` and `checkpoint_events` bound what is read again after a crash; raise them if
     checkpoints take a visible share of a worker's time. `snapshot_dir` empty means no snapshots.
     `board_url` is where people reach the board: links in alerts begin with it. `alerts_by` says who
-    delivers alerts; the rules of the other are not loaded.
+    delivers alerts; the rules of the other are not loaded. A contact point of alerts exists if its
+    `alert_` address is given; `door_url` is where their history is taken. `alert_teams_as` names
+    how Alertmanager speaks to Teams: what is not `webhook` needs a newer one than 0.25.
     `reconcile_ms` is how often the sink asks whether engine and records agree, 0 for never.
     `retention_days` is how long the store keeps what is older, 0 for ever; `callboard migrate`
     brings the tables to it.
@@ -57,6 +59,19 @@ class Config(BaseModel):
     grafana_url: str = "http://127.0.0.1:3000"
     grafana_token: str = ""
     alerts_by: Literal["prometheus", "grafana"] = "prometheus"
+    door_url: str = "http://127.0.0.1:7070"
+    alert_slack_url: str = ""
+    alert_teams_url: str = ""
+    alert_teams_as: Literal["webhook", "msteams", "msteamsv2"] = "webhook"
+    alert_email_to: str = ""
+    alert_email_from: str = ""
+    alert_smtp: str = ""
+    alert_smtp_user: str = ""
+    alert_smtp_password: str = ""
+    alert_pagerduty_key: str = ""
+    alert_webhook_url: str = ""
+    alert_webhook_token: str = ""
+    alert_watchdog_url: str = ""
     page_host: str = "127.0.0.1"
     worker_port: Port = 7090
     ingest_port: Port = 7091
