@@ -27,6 +27,7 @@ from pipeline.simulate.settings import write_site_settings
 from pipeline.simulate.stream import Record, Simulation
 from pipeline.simulate.zones import morning_zone
 from schemas.clock import Clock, ClockError
+from schemas.config import Config, ConfigError
 from schemas.kpis import ratio
 from schemas.moments import MomentError, parse_moment
 
@@ -71,7 +72,9 @@ Zone = Annotated[
 SiteName = Annotated[str, typer.Option(help="Name of the first site; others get a number.")]
 Out = Annotated[str | None, typer.Option(help="File of canonical events (NDJSON); - is stdout.")]
 To = Annotated[str | None, typer.Option(help="Address of the door, such as 127.0.0.1:7070.")]
-Token = Annotated[str, typer.Option(envvar="CALLBOARD_DOOR_TOKEN", help="The door's token.")]
+Token = Annotated[
+    str, typer.Option(help="The door's token. Default: as CALLBOARD_DOOR_TOKEN or its file says.")
+]
 RealTime = Annotated[bool, typer.Option("--real-time", help="As time passes.")]
 Speed = Annotated[float | None, typer.Option(help="This many times as fast as time passes.")]
 ClockFile = Annotated[
@@ -130,11 +133,12 @@ def simulate(
             site=site,
         )
         run = _Run(Simulation(options), pace, Console(stderr=True))
+        token = token or Config.from_env(os.environ).door_token
         run.perform(out, to, token, settings_out, totals_out)
     except BrokenPipeError:
         # Whoever read stdout has seen enough; the flush at exit must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OptionsError, MomentError, ClockError, DoorRefused, OSError) as error:
+    except (OptionsError, MomentError, ClockError, ConfigError, DoorRefused, OSError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
 
