@@ -18,6 +18,7 @@ from aiokafka.errors import KafkaError
 
 from schemas.live import LiveRecord, decode_live
 from schemas.topics import LIVE
+from sinks.kafka import partitions_of
 
 log = logging.getLogger(__name__)
 
@@ -86,18 +87,17 @@ class LiveFeed:
         )
         try:
             await consumer.start()
-            partitions = await self._partitions(consumer)
+            partitions = await self._partitions()
             consumer.assign(partitions)
             await self._read(consumer, await _begin(consumer, partitions))
         finally:
             await consumer.stop()
 
-    async def _partitions(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
-        await consumer.topics()
-        numbers = consumer.partitions_for_topic(self._topic)
+    async def _partitions(self) -> list[TopicPartition]:
+        numbers = await partitions_of(self._bootstrap, self._topic)
         if not numbers:
             raise FeedLostError("there is no such topic yet")
-        return [TopicPartition(self._topic, number) for number in sorted(numbers)]
+        return [TopicPartition(self._topic, number) for number in numbers]
 
     async def _read(self, consumer: AIOKafkaConsumer, goal: Offsets) -> None:
         heard = time.monotonic()

@@ -32,6 +32,7 @@ from sinks.clickhouse.migrate import MigrationError, load
 from sinks.clickhouse.page import serve
 from sinks.clickhouse.reconcile import Reconciler
 from sinks.clickhouse.writer import HttpStore, Stopped, Store, Unavailable, Writer
+from sinks.kafka import partitions_of
 
 log = logging.getLogger(__name__)
 
@@ -198,14 +199,14 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
             self._consumer.subscribe([ROWS], listener=self)
 
     async def _topic(self) -> None:
-        while ROWS not in await self._consumer.topics():
+        config = self._sink.config
+        while not (found := len(await partitions_of(config.bootstrap, ROWS))):
             if self._stop.is_set():
                 return
             await _pause(self._stop, 0.5)
-        found = len(self._consumer.partitions_for_topic(ROWS) or ())
-        if found != self._sink.config.partitions:
+        if found != config.partitions:
             raise SinkError(
-                f"topic {ROWS}: expected {self._sink.config.partitions} partitions, found {found}. "
+                f"topic {ROWS}: expected {config.partitions} partitions, found {found}. "
                 "Set CALLBOARD_PARTITIONS to what the topics were made with, the same for every "
                 "role."
             )
