@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +18,7 @@ from rich.logging import RichHandler
 
 from pipeline.demo.day import DemoError
 from pipeline.simulate.options import Options, OptionsError, Scenario
+from pipeline.stack.alerting import Alerting, AlertingError, programs
 from pipeline.stack.folder import BY_HAND, DataFolder, FolderError, Mode
 from pipeline.stack.roles import PortTaken, embedded_config, environment
 from pipeline.stack.source import Play, feeder_command, is_over, prepare
@@ -28,6 +30,10 @@ log = logging.getLogger("callboard")
 STACK_FILE = "stack.json"
 _OF_SIMULATION = ("agents", "queues", "scenario", "seed")
 DEFAULT_DATA = Path(".callboard")
+_REFUSALS = (
+    *(FolderError, StackError, OptionsError, DemoError, ConfigError, PortTaken),
+    AlertingError,
+)
 
 
 def up(
@@ -44,6 +50,10 @@ def up(
     ] = False,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Forget what the folder holds and begin anew.")
+    ] = False,
+    alerts: Annotated[
+        bool,
+        typer.Option("--alerts", help="Prometheus and Alertmanager as well; they must be there."),
     ] = False,
     agents: Annotated[int, typer.Option(help="Agents of the simulated centre.")] = 60,
     queues: Annotated[int, typer.Option(help="Queues of the simulated centre.")] = 6,
@@ -72,8 +82,9 @@ def up(
         options = replace(Options(), agents=agents, queues=queues, scenario=scenario, seed=seed)
         folder = DataFolder(data)
         with folder.held():
-            _run(folder, Play(mode, pace, options), fresh, console)
-    except (FolderError, StackError, OptionsError, DemoError, ConfigError, PortTaken) as error:
+            paths = programs() if alerts else None
+            _run(folder, Play(mode, pace, options), fresh, paths, console)
+    except _REFUSALS as error:
         console.print(str(error), style="red", markup=False, highlight=False)
         raise typer.Exit(1) from None
 
@@ -94,12 +105,18 @@ def _refuse_idle_options(given: set[str], *, simulate: bool, empty: bool) -> Non
         raise OptionsError(f"{', '.join(idle)}: give --simulate as well, it is about its centre")
 
 
-def _run(folder: DataFolder, play: Play, fresh: bool, console: Console) -> None:
+def _run(
+    folder: DataFolder,
+    play: Play,
+    fresh: bool,
+    paths: Mapping[str, str] | None,
+    console: Console,
+) -> None:
     new = _claim(folder, play, fresh, console)
     config = embedded_config(folder, folder.store_secrets(), os.environ)
     with console.status("laying out the day so far …"):
         prepare(folder, play, new)
-    asyncio.run(_supervise(folder, config, play, console))
+    asyncio.run(_supervise(folder, config, play, paths, console))
     console.print("stopped")
 
 
@@ -117,7 +134,13 @@ def _claim(folder: DataFolder, play: Play, fresh: bool, console: Console) -> boo
     return new
 
 
-async def _supervise(folder: DataFolder, config: Config, play: Play, console: Console) -> None:
+async def _supervise(
+    folder: DataFolder,
+    config: Config,
+    play: Play,
+    paths: Mapping[str, str] | None,
+    console: Console,
+) -> None:
     stop = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
@@ -128,23 +151,29 @@ async def _supervise(folder: DataFolder, config: Config, play: Play, console: Co
             feeder_command(play.mode),
             lambda part: status.update(f"starting {part} …"),
         )
+        alerting = paths and Alerting(folder.root, config, paths, stack.settings)
 
         file = folder.root / STACK_FILE
         # A stack that was killed leaves its own.
         file.unlink(missing_ok=True)
 
-        def started() -> None:
+        async def started() -> None:
+            again = file.exists()
+            if alerting and not again:
+                await alerting.start()
             status.stop()
-            if file.exists():
+            if again:
                 log.info("all is up again, as epoch %d", stack.config.epoch)
             else:
-                _print_addresses(folder, stack.config, console)
+                _print_addresses(folder, stack.config, bool(alerting), console)
             _write_stack_file(folder, stack.config)
 
         try:
             await stack.run(stop, started)
         finally:
             file.unlink(missing_ok=True)
+            if alerting:
+                await alerting.stop()
 
 
 def _write_stack_file(folder: DataFolder, config: Config) -> None:
@@ -155,7 +184,7 @@ def _write_stack_file(folder: DataFolder, config: Config) -> None:
     path.write_bytes(orjson.dumps({"pid": os.getpid(), "environ": environ}))
 
 
-def _print_addresses(folder: DataFolder, config: Config, console: Console) -> None:
+def _print_addresses(folder: DataFolder, config: Config, alerts: bool, console: Console) -> None:
     store = config.clickhouse_url.removeprefix("http://")
     here = folder.root == DEFAULT_DATA
     sql = "callboard sql" if here else f"CALLBOARD_DATA_DIR={folder.root} callboard sql"
@@ -167,6 +196,8 @@ def _print_addresses(folder: DataFolder, config: Config, console: Console) -> No
         "settings": f"{folder.settings} (edit while it runs)",
         "logs": str(folder.logs),
     }
+    if alerts:
+        lines["alerts"] = f"http://127.0.0.1:{config.prometheus_port}/alerts"
     console.print("\n[bold]callboard is up[/bold]; Ctrl-C stops it")
     for name, value in lines.items():
         console.print(f"  {name:<9} {value}", markup=False, highlight=False, soft_wrap=True)

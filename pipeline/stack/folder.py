@@ -31,6 +31,7 @@ _OURS = (
     "store",
     "settings",
     "logs",
+    "alerting",
 )
 
 

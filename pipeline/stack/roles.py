@@ -51,6 +51,7 @@ def embedded_config(
             **{name: ports[name] for name in _PORTS},
             "bootstrap": f"127.0.0.1:{ports['bootstrap']}",
             "board_url": _board_url(given, environ, ports["board_port"]),
+            "door_url": f"http://{given.door_host}:{ports['door_port']}",
             "partitions": PARTITIONS,
             "settings_dir": root / "settings",
             "data_dir": root,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,13 @@ class SettingsWatch:
         self._fixed: dict[str, Mapping[str, Any]] = {}
         self._told: Mapping[str, SiteSettings] = {}
         self._wrong = False
+        self.listeners: list[Callable[[], None]] = []
+        """Called after each change."""
+
+    @property
+    def settings(self) -> Mapping[str, SiteSettings]:
+        """The settings in force, by site."""
+        return self._folder.sites
 
     def sites(self) -> list[str]:
         """The sites there are now."""
@@ -43,6 +50,8 @@ class SettingsWatch:
                 await changed.wait()
                 changed.clear()
                 self._tell()
+                for listener in self.listeners:
+                    listener()
         finally:
             watching.cancel()
 

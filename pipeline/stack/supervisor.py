@@ -74,15 +74,15 @@ class Stack:
         self._watchers: dict[str, asyncio.Task[None]] = {}
         self._roll = asyncio.Event()
         self._why = ""
-        self._settings = SettingsWatch(folder.settings)
+        self.settings = SettingsWatch(folder.settings)
 
-    async def run(self, stop: asyncio.Event, started: Callable[[], None]) -> None:
+    async def run(self, stop: asyncio.Event, started: Callable[[], Awaitable[None]]) -> None:
         """Runs until `stop` is set; `started` is called whenever everything is up.
 
         Raises `StackError` if a part does not come up.
         """
         work = asyncio.create_task(self._work(started))
-        settings = asyncio.create_task(self._settings.run())
+        settings = asyncio.create_task(self.settings.run())
         stopped = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -95,13 +95,13 @@ class Stack:
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._stop_all()
 
-    async def _work(self, started: Callable[[], None]) -> None:
+    async def _work(self, started: Callable[[], Awaitable[None]]) -> None:
         await self._start_store()
         failures = 0
         while failures < _PATIENCE:
             if await self._has_begun():
                 failures = 0
-                started()
+                await started()
                 await self._end_of_epoch()
             else:
                 failures += 1
@@ -136,7 +136,7 @@ class Stack:
         self._why = ""
         await self._until_ready("store")
         durable = await asyncio.to_thread(self._durable)
-        epoch = begin_epoch(self.folder.root, self._settings.sites(), durable)
+        epoch = begin_epoch(self.folder.root, self.settings.sites(), durable)
         config = self.config = self.config.model_copy(update={"epoch": epoch})
         self._say("broker")
         await self._launch("broker", broker_command(config.bootstrap), config)
