@@ -47,7 +47,7 @@ class Page:
         self._browser.get("about:blank")
         self._browser.get(f"{self._address}&window={window}#{view}")
         cells = f'[data-window="{window}"][data-kpi="offered"][data-value]'
-        WebDriverWait(self._browser, 30).until(lambda b: b.find_elements(By.CSS_SELECTOR, cells))
+        WebDriverWait(self._browser, 90).until(lambda b: b.find_elements(By.CSS_SELECTOR, cells))
         found: list[dict[str, str]] = self._browser.execute_script(
             "return [...document.querySelectorAll(arguments[0])].map(e => ({...e.dataset}))", _CELLS
         )

@@ -10,8 +10,10 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,10 @@ _EXTRAS = (
     *("parts", "longest_since", "waiting_past_threshold"),
     *("name", "formula", "min_volume", "targets"),
 )
+
+
+PATIENCE_S = 60.0
+"""How long a role may take to answer on a machine that is busy, its own restart included."""
 
 
 class RunningStack:
@@ -60,15 +66,15 @@ class RunningStack:
         assert self._process is not None
         return self._process.pid
 
-    def start(self) -> None:
-        """Starts the stack and waits until it says that it is up."""
-        self.launch()
+    def start(self, **variables: str) -> None:
+        """Starts the stack as `launch` does and waits until it says that it is up."""
+        self.launch(**variables)
         self.until(lambda: self._file()["pid"] == self.pid, 90, "the stack comes up")
 
     def launch(self, **variables: str) -> None:
         """Starts the stack and does not wait; `variables` are added to its environment."""
         environ = {k: v for k, v in os.environ.items() if not k.startswith("CALLBOARD_")}
-        for name in ("DOOR", "BOARD", "WORKER", "INGEST", "SINK"):
+        for name in ("DOOR", "BOARD", "WORKER", "INGEST", "SINK", "PROMETHEUS", "ALERTMANAGER"):
             environ[f"CALLBOARD_{name}_PORT"] = "0"
         environ["CALLBOARD_BOOTSTRAP"] = "127.0.0.1:0"
         environ["CALLBOARD_CLICKHOUSE_URL"] = "http://127.0.0.1:0"
@@ -90,14 +96,17 @@ class RunningStack:
         """Waits for its end; the exit code."""
         assert self._process is not None
         try:
-            return self._process.wait(60)
+            return self._process.wait(120)
         except subprocess.TimeoutExpired:
             self._process.kill()
             raise
 
     def until(self, true: Callable[[], object], seconds: float, what: str) -> None:
-        """Waits until something is true; fails with the logs if it never is."""
-        deadline = time.monotonic() + seconds
+        """Waits until something is true; fails with the logs if it never is.
+
+        `seconds` are those of a machine with nothing else to do; a busy one has three times more.
+        """
+        deadline = time.monotonic() + 3 * seconds
         while not _quietly(true):
             assert self._process is not None
             ended = self._process.poll()
@@ -123,10 +132,8 @@ class RunningStack:
         return found
 
     def get(self, address: str) -> bytes:
-        """The body of a page."""
-        with urllib.request.urlopen(address, timeout=5) as response:
-            body: bytes = response.read()
-            return body
+        """The body of a page; raises `HTTPError` for one that is refused for good."""
+        return _patiently(urllib.request.Request(address))
 
     def board(self, site: str) -> Json:
         """The board's object."""
@@ -151,8 +158,7 @@ class RunningStack:
                 "X-ClickHouse-Key": config.analyst_password,
             },
         )
-        with urllib.request.urlopen(request, timeout=30) as response:
-            return [json.loads(line) for line in response.read().splitlines()]
+        return [json.loads(line) for line in _patiently(request).splitlines()]
 
     def figures_in_sql(self, site: str, windows: Iterable[str] = WINDOWS) -> Figures:
         """Everything the views say of the newest moment the store knows, in these windows."""
@@ -173,21 +179,21 @@ class RunningStack:
             [sys.executable, "-m", "pipeline.cli.main", *words],
             env={**environ, "CALLBOARD_DATA_DIR": str(self.folder)},
             capture_output=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout.decode()
 
     def post(self, site: str, *events: Json) -> Json:
-        """Hands events to the door."""
+        """Hands events to the door, once; raises what `urlopen` raises, or `HTTPException`."""
         body = b"\n".join(orjson.dumps(event) for event in events)
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.config.door_port}/v1/events?site={site}",
             data=body,
             headers={"Content-Type": "application/x-ndjson"},
         )
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
             found: Json = orjson.loads(response.read())
             return found
 
@@ -222,14 +228,21 @@ class RunningStack:
         """
         self.signal("ingest", signal.SIGSTOP)
         at = self._standstill(site)
-        known = f"SELECT toUnixTimestamp64Milli(at) AS at FROM progress WHERE site = '{site}'"
-        self.until(lambda: int(self.sql(known)[0]["at"]) == at, 60, "the store has all rows")
+        self.until(lambda: self._stored(site)[0] == at, 60, "the store has all rows")
         return at
+
+    def _stored(self, site: str) -> tuple[int, int]:
+        """The time up to which the store knows a site, and the offset of the frame it is from."""
+        [row] = self.sql(
+            "SELECT toUnixTimestamp64Milli(at) AS at, frame_offset"
+            f" FROM progress WHERE site = '{site}'"
+        )
+        return int(row["at"]), int(row["frame_offset"])
 
     def _standstill(self, site: str) -> int:
         """The time of a board that has been the same for a second, with no frame left to read."""
         seen, since = -1, time.monotonic()
-        deadline = since + 60
+        deadline = since + 180
         while time.monotonic() - since < 1:
             time.sleep(0.1)
             at = self.board(site)["at"]
@@ -257,7 +270,7 @@ class RunningStack:
 
     def journalled(self, path: Path, site: str) -> Path:
         """Writes every event that a frozen board knows to a file, as the time machine reads it."""
-        known = asyncio.run(_framed(self.config, site))
+        known = asyncio.run(_framed(self.config, site, self._stored(site)[1]))
         with path.open("wb") as file:
             for number, record in read_journal(self.folder / "journal"):
                 if record.site == site and number <= known:
@@ -265,8 +278,8 @@ class RunningStack:
         return path
 
 
-async def _framed(config: Config, site: str) -> int:
-    """The highest number in the journal that the frames of this epoch reach."""
+async def _framed(config: Config, site: str, last: int) -> int:
+    """The highest number in the journal that frames of this epoch reach, at least up to `last`."""
     restored = orjson.loads((config.data_dir / "epoch.json").read_bytes())["restore"]
     known: list[int] = [restored.get(site, {}).get("journal", 0)]
     consumer = AIOKafkaConsumer(bootstrap_servers=config.bootstrap)
@@ -275,7 +288,14 @@ async def _framed(config: Config, site: str) -> int:
         place = TopicPartition(FRAMES, 0)
         consumer.assign([place])
         consumer.seek(place, 0)
-        while records := (await consumer.getmany(place, timeout_ms=500)).get(place):
+        # A fetch of a busy broker may bring nothing although there is more.
+        read = -1
+        while (
+            records := (await consumer.getmany(place, timeout_ms=500)).get(place)
+        ) or read < last:
+            if not records:
+                continue
+            read = records[-1].offset
             frames = [decode_frame(record.value) for record in records]
             known += [frame.journal for frame in frames if frame.site == site]
         return max(known)
@@ -323,5 +343,22 @@ def _children(parent: int) -> Iterator[tuple[int, str]]:
 def _quietly(true: Callable[[], object]) -> object:
     try:
         return true()
-    except (OSError, KeyError, AssertionError):
+    except (OSError, HTTPException, LookupError, ValueError, AssertionError):
         return False
+
+
+def _patiently(request: urllib.request.Request) -> bytes:
+    """The body of an answer, asked again of a role that is being started or asks to come later."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
+                body: bytes = response.read()
+                return body
+        except urllib.error.HTTPError as refusal:
+            if refusal.code not in (408, 503) or time.monotonic() > deadline:
+                raise
+        except (OSError, HTTPException):
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.2)

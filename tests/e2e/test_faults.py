@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.agreement import all_agree, total_of
 from tests.e2e.running import RunningStack
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
 SITE = "bank"
 HALF_AN_HOUR = 1_800_000

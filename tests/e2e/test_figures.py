@@ -20,7 +20,7 @@ from tests.e2e.figures import (
 )
 from tests.e2e.running import RunningStack, contract, replayed
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
 SITE = "bank"
 
