@@ -71,7 +71,7 @@ class Address:
         return Reply(answer.status, answer.headers, answer.data)
 
     def get(self, path: str) -> Reply:
-        answer = self._http.request("GET", self.url + path, timeout=10)
+        answer = self._http.request("GET", self.url + path, timeout=60)
         return Reply(answer.status, answer.headers, answer.data)
 
     def analyst(self, sql: str, **params: Any) -> Reply:
@@ -117,8 +117,9 @@ class ThreadedStore(Address):
         self._listening.set()
 
     def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(20)
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(90)
         assert not self._thread.is_alive()
 
 

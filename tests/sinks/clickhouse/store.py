@@ -62,7 +62,7 @@ class Server:
 
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(20)
+        self._thread.join(60)
 
     @property
     def url(self) -> str:

@@ -4,14 +4,23 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import urllib3
 
+from sinks.clickhouse.local import Limits
+from sinks.clickhouse.local.turns import Turn
 from tests.ports import free_port
-from tests.sinks.clickhouse.local_store import StoreProcess, process, threaded
+from tests.sinks.clickhouse.local_store import (
+    Reply,
+    StoreProcess,
+    ThreadedStore,
+    process,
+    threaded,
+)
 
 TABLE = (
     "CREATE TABLE IF NOT EXISTS t (batch UInt64, n UInt64) ENGINE = MergeTree ORDER BY (batch, n) "
@@ -117,10 +126,7 @@ def test_the_engine_dies_with_its_server(store: StoreProcess) -> None:
     engine = engine_of(store)
     assert is_alive(engine)
     store.process.kill()
-    deadline = time.monotonic() + 60
-    while is_alive(engine):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: not is_alive(engine))
 
 
 def test_the_engine_is_replaced_when_it_is_killed(lasting: StoreProcess) -> None:
@@ -133,14 +139,29 @@ def test_the_engine_is_replaced_when_it_is_killed(lasting: StoreProcess) -> None
     assert engine_of(lasting) != first
 
 
-def test_an_engine_killed_during_a_query_is_an_error_for_that_one_only(
-    lasting: StoreProcess,
-) -> None:
-    killer = threading.Timer(0.5, os.kill, (engine_of(lasting), signal.SIGKILL))
-    killer.start()
-    reply = lasting.analyst("SELECT sleep(3)")
-    assert (reply.status, reply.code) == (503, 236)
-    assert lasting.analyst("SELECT 1").text == "1\n"
+def test_an_engine_killed_during_a_query_is_an_error_for_that_one_only(tmp_path: Path) -> None:
+    with threaded(tmp_path) as store, ThreadPoolExecutor(1) as pool:
+        asked = asking(store, pool, "SELECT sleep(3)", "analyst")
+        os.kill(store.store.engine.pid, signal.SIGKILL)
+        reply = asked.result(60)
+        assert (reply.status, reply.code) == (503, 236)
+        assert store.analyst("SELECT 1").text == "1\n"
+
+
+def asking(store: ThreadedStore, pool: ThreadPoolExecutor, sql: str, user: str) -> Future[Reply]:
+    """Ask something of a store that has nothing to do; at the end its engine works on it."""
+    engine = store.store.engine
+    before = engine._commands
+    asked = pool.submit(store.ask, sql, user)
+    wait_until(lambda: engine._commands > before)
+    return asked
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_sigterm_stops_it_and_its_engine(store: StoreProcess) -> None:
@@ -150,24 +171,28 @@ def test_sigterm_stops_it_and_its_engine(store: StoreProcess) -> None:
     assert not is_alive(engine)
 
 
-def test_sigterm_cancels_a_query_and_finishes_an_insert(store: StoreProcess) -> None:
-    store.do(
-        "CREATE TABLE slow (a UInt64, b UInt64 MATERIALIZED sleep(1) + a) "
-        "ENGINE = MergeTree ORDER BY a"
-    )
-    replies = []
-    asks = [
-        threading.Thread(target=lambda: replies.append(store.ask("INSERT INTO slow VALUES (7)"))),
-        threading.Thread(target=lambda: replies.append(store.analyst("SELECT sleep(3)"))),
-    ]
-    for thread in asks:
-        thread.start()
-        time.sleep(0.3)
-    store.process.terminate()
-    assert store.process.wait(60) == 0
-    for thread in asks:
-        thread.join()
-    assert sorted(reply.status for reply in replies) == [200, 503]
+def test_a_stop_refuses_a_query_that_waits_and_finishes_an_insert(tmp_path: Path) -> None:
+    with threaded(tmp_path, Limits(stop_s=60)) as store, ThreadPoolExecutor(2) as pool:
+        store.do(
+            "CREATE TABLE slow (a UInt64, b UInt64 MATERIALIZED sleep(1) + a) "
+            "ENGINE = MergeTree ORDER BY a"
+        )
+        inserted = asking(store, pool, "INSERT INTO slow VALUES (7)", "writer")
+        asked = pool.submit(store.analyst, "SELECT sleep(3)")
+        wait_until(lambda: store.store.turns.waiting(Turn.ANALYST) == 1 or inserted.done())
+        store.stop()
+        assert (inserted.result(60).status, asked.result(60).status) == (200, 503)
+
+
+def test_a_stop_cancels_a_query(tmp_path: Path) -> None:
+    with (
+        threaded(tmp_path, Limits(analyst_s=600, stop_s=60)) as store,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        endless = "SELECT count() FROM numbers(1000000000000)"
+        asked = asking(store, pool, endless, "analyst")
+        store.stop()
+        assert asked.result(60).status != 200
 
 
 def test_a_deaf_query_does_not_keep_it_from_stopping(store: StoreProcess) -> None:
