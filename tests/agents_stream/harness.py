@@ -9,8 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ def broker() -> Iterator[str]:
         yield address
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
 
 class WorkerProcess:
@@ -59,6 +59,7 @@ class WorkerProcess:
         self.config = config
         self._log = folder / "worker.log"
         self._process: subprocess.Popen[bytes] | None = None
+        self._supervised = False
 
     def start(self) -> None:
         """Start the process; it is up when `ready` returns."""
@@ -86,7 +87,7 @@ class WorkerProcess:
         """kill -9."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(60)
 
     async def terminate(self) -> int:
         """SIGTERM; returns the exit status."""
@@ -94,20 +95,38 @@ class WorkerProcess:
         self._process.send_signal(signal.SIGTERM)
         return await asyncio.to_thread(self._process.wait, 60)
 
+    @asynccontextmanager
+    async def supervised(self) -> AsyncIterator[None]:
+        """Start the process again whenever it has ended, for as long as the block lasts."""
+
+        async def watch() -> None:
+            while True:
+                if not self.running:
+                    self.start()
+                await asyncio.sleep(0.1)
+
+        self._supervised = True
+        watching = asyncio.create_task(watch())
+        try:
+            yield
+        finally:
+            watching.cancel()
+            self._supervised = False
+
     async def get(self, path: str) -> tuple[int, str]:
         """Status and text of a page of the worker; status 0 while nobody listens."""
         url = f"http://127.0.0.1:{self.config.worker_port}{path}"
         try:
             async with aiohttp.ClientSession() as session, session.get(url) as response:
                 return response.status, await response.text()
-        except aiohttp.ClientError:
+        except (aiohttp.ClientError, OSError):
             return 0, ""
 
-    async def ready(self, patience_s: float = 60) -> None:
+    async def ready(self, patience_s: float = 120) -> None:
         """Wait until the worker says that it is ready."""
         await self.until("/readyz", 200, patience_s)
 
-    async def until(self, path: str, status: int, patience_s: float = 60) -> str:
+    async def until(self, path: str, status: int, patience_s: float = 120) -> str:
         """Wait until a page answers with a status; returns its text."""
         deadline = time.monotonic() + patience_s
         found, text = 0, ""
@@ -115,14 +134,14 @@ class WorkerProcess:
             found, text = await self.get(path)
             if found == status:
                 return text
-            if self._process is None or self._process.poll() is not None:
+            if not self.running and not self._supervised:
                 break
             await asyncio.sleep(0.05)
         raise TimeoutError(f"{path}: {found} {text}\n{self._log.read_text()[-4000:]}")
 
     async def metric(self, name: str) -> float:
         """The value of a metric without labels."""
-        _, page = await self.get("/metrics")
+        page = await self.until("/metrics", 200)
         for line in page.splitlines():
             if line.startswith(f"{name} "):
                 return float(line.split()[1])

@@ -30,7 +30,7 @@ async def _some_frames(feed: Feed, frames: int, pause_s: float = 0.0) -> None:
         await asyncio.sleep(pause_s)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 async def test_totals_are_exact_after_kills_at_any_moment(
     feed: Feed, worker: WorkerProcess
 ) -> None:
@@ -84,7 +84,7 @@ async def _rows_are_complete(feed: Feed) -> None:
         assert outcomes.count("abandoned") == total["abandoned"]
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 async def test_a_worker_that_was_paused_for_longer_than_its_session_is_exact_again(
     feed: Feed, worker: WorkerProcess
 ) -> None:
@@ -96,21 +96,20 @@ async def test_a_worker_that_was_paused_for_longer_than_its_session_is_exact_aga
     await _some_frames(feed, 20)
     await asyncio.sleep(EMBEDDED_SESSION_S + 2)
     worker.signal(signal.SIGCONT)
-    for _ in range(20):
-        await _some_frames(feed, 2, pause_s=0.05)
-    # It may find that its group has given it up, or that its state is in doubt and end, as it does
-    # under a supervisor that starts another one.
-    if not worker.running:
-        worker.start()
-    await worker.ready()
-    await board_is_right(feed)
-    assert await worker.metric("callboard_worker_states_lost_total") == 0
-    assert await worker.metric("callboard_worker_frames_missing_total") == 0
+    # It may find that its group has given it up, or that its state is in doubt, and end at any
+    # moment, as it does under a supervisor that starts another one.
+    async with worker.supervised():
+        for _ in range(20):
+            await _some_frames(feed, 2, pause_s=0.05)
+        await worker.ready()
+        await board_is_right(feed)
+        assert await worker.metric("callboard_worker_states_lost_total") == 0
+        assert await worker.metric("callboard_worker_frames_missing_total") == 0
     assert await worker.terminate() == 0
     await _changelogs_hold_the_state(feed)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 async def test_a_stop_leaves_nothing_to_read_again(
     feed: Feed, worker: WorkerProcess, config: Config
 ) -> None:
@@ -133,7 +132,7 @@ async def test_a_stop_leaves_nothing_to_read_again(
     assert await worker.metric("callboard_worker_frames_again_total") == 0
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 async def test_a_new_broker_goes_on_from_the_snapshot(
     feed: Feed, worker: WorkerProcess, config: Config, tmp_path: Path
 ) -> None:
@@ -169,7 +168,7 @@ async def test_a_new_broker_goes_on_from_the_snapshot(
         await later.stop()
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 async def test_poison_is_set_aside_and_the_page_tells_the_state(
     feed: Feed, worker: WorkerProcess, config: Config
 ) -> None:
@@ -200,5 +199,5 @@ async def test_poison_is_set_aside_and_the_page_tells_the_state(
             ["promtool", "check", "metrics"], input=page.encode(), timeout=30, check=False
         )
         assert check.returncode == 0
-    text = await worker.until("/readyz", 503, 20)
+    text = await worker.until("/readyz", 503)
     assert "no frame for" in text

@@ -22,6 +22,8 @@ from pipeline.simulate.options import HOUR, MINUTE
 from schemas.clock import Clock
 from schemas.config import Config
 from tests.demo.played import morning_records
+from tests.ports import free_port
+from tests.simulate.clocks import StepClock
 from tests.simulate.fake_door import FakeDoor, open_door
 
 NOW = int(datetime(2026, 11, 23, 12, 20, tzinfo=UTC).timestamp() * 1000)
@@ -38,7 +40,9 @@ def due(plan: DemoPlan, first: int, last: int) -> list[bytes]:
     return [record.payload for record in records]
 
 
-async def feed_until(plan: DemoPlan, clock: Clock, door: FakeDoor, state: Path, moment: int) -> int:
+async def feed_until(
+    plan: DemoPlan, clock: Clock | StepClock, door: FakeDoor, state: Path, moment: int
+) -> int:
     """Feed until everything up to `moment` is safe; returns the position."""
     feeding = asyncio.create_task(feed_demo(plan, clock, door.address, state))
     try:
@@ -81,12 +85,12 @@ async def test_the_afternoon_follows_the_morning(tmp_path: Path) -> None:
 
 async def test_no_event_is_posted_before_its_time(tmp_path: Path) -> None:
     plan, state = start(tmp_path)
-    clock = clock_from(NOW, 600.0)
+    clock = StepClock(NOW, MINUTE // 2, 600.0)
     early: list[int] = []
 
     def verdict(number: int, request: web.Request, body: bytes) -> None:
-        now = clock.now_ms()
-        early.extend(ts for line in body.splitlines() if (ts := orjson.loads(line)["ts"]) > now)
+        moments = [orjson.loads(line)["ts"] for line in body.splitlines()]
+        early.extend(ts for ts in moments if ts > clock.last)
 
     async with open_door(FakeDoor(verdict)) as door:
         await feed_until(plan, clock, door, state, NOW + 15 * MINUTE)
@@ -110,8 +114,7 @@ async def test_a_door_that_fails_two_times_in_three_loses_nothing(tmp_path: Path
 async def test_it_waits_for_a_door_that_is_away_for_a_while(tmp_path: Path) -> None:
     plan, state = start(tmp_path)
     door = FakeDoor()
-    async with open_door(door):
-        port = door.port
+    door.port = port = free_port()
     clock = clock_from(NOW)
     feeding = asyncio.create_task(feed_demo(plan, clock, door.address, state))
     await asyncio.sleep(0.5)
@@ -196,7 +199,7 @@ async def test_a_door_that_nobody_serves_is_asked_for_ever(tmp_path: Path) -> No
         held.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{held.getsockname()[1]}"
         feeding = asyncio.create_task(feed_demo(plan, clock_from(NOW), address, state))
-        done, _ = await asyncio.wait({feeding}, timeout=2)
+        done, _ = await asyncio.wait({feeding}, timeout=1)
         assert not done
         feeding.cancel()
         await asyncio.gather(feeding, return_exceptions=True)

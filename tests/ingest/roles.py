@@ -18,7 +18,7 @@ from schemas.config import Config
 from tests.ingest.broker import Reader
 
 REPO = Path(__file__).parents[2]
-PATIENCE_S = 60.0
+PATIENCE_S = 90.0
 
 
 @asynccontextmanager
@@ -50,7 +50,7 @@ async def _running(
         yield task
     finally:
         stop.set()
-        await asyncio.wait_for(task, 30)
+        await asyncio.wait_for(task, 90)
 
 
 async def until(
@@ -99,7 +99,7 @@ class Process:
         """SIGTERM; the exit status."""
         assert self._process is not None
         self._process.terminate()
-        status = self._process.wait(30)
+        status = self._process.wait(90)
         self._process = None
         return status
 

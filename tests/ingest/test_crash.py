@@ -29,7 +29,7 @@ from tests.ingest.broker import (
 )
 from tests.ingest.roles import process, running_ingest, until
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(480)
 
 SITES = ("north", "south")
 READING = f"reading {PARTITIONS} partitions"
@@ -177,7 +177,7 @@ class Caller:
                 self._url, data=body, params={"site": site}, headers=kind
             ) as response:
                 return response.status == 200
-        except aiohttp.ClientError:
+        except (aiohttp.ClientError, OSError):
             return False
 
 

@@ -76,7 +76,8 @@ async def test_what_ingest_refuses_is_shown_with_reason_field_and_place(config: 
         b"\x1b[31mno JSON\r\n",
     ]
     places = await put_raw(config.bootstrap, [(None, one, raw_headers(now)) for one in bad])
-    async with DeadReader(config.bootstrap) as reader, running_ingest(config):
+    alone = config.model_copy(update={"alone": True})
+    async with DeadReader(config.bootstrap) as reader, running_ingest(alone):
         await until(lambda: len(reader.letters) == 3, reader)
     table, _ = await dead(config.bootstrap)
     assert max(map(len, table.splitlines())) <= 80

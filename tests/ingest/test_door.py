@@ -270,7 +270,7 @@ async def test_while_the_broker_is_away_it_is_503_and_then_taken_again(
                 assert response.status == 503
         finally:
             broker.resume()
-        deadline = asyncio.get_running_loop().time() + 30
+        deadline = asyncio.get_running_loop().time() + 90
         while (await client.post(ndjson(queued(2))))[0] != 200:
             assert asyncio.get_running_loop().time() < deadline
             await asyncio.sleep(0.1)

@@ -123,6 +123,14 @@ def test_a_folder_that_cannot_be_read_is_not_an_empty_one(tmp_path: Path) -> Non
     assert not subject.refresh()
 
 
+async def told_of(subject: SettingsFolder, changed: asyncio.Event, *sites: str) -> None:
+    """Wait for news until they are of these sites: that there is no folder yet is news as well."""
+    async with asyncio.timeout(90):
+        while sorted(subject.sites) != [*sites]:
+            await changed.wait()
+            changed.clear()
+
+
 async def test_the_folder_is_watched_also_before_it_exists(tmp_path: Path) -> None:
     folder = tmp_path / "settings"
     subject = SettingsFolder(folder)
@@ -132,10 +140,8 @@ async def test_the_folder_is_watched_also_before_it_exists(tmp_path: Path) -> No
         await asyncio.sleep(0.05)
         folder.mkdir()
         write(folder, "a.yml", "site: north\n")
-        await asyncio.wait_for(changed.wait(), 30)
-        changed.clear()
+        await told_of(subject, changed, "north")
         write(folder, "b.yml", "site: south\n")
-        await asyncio.wait_for(changed.wait(), 30)
-        assert sorted(subject.sites) == ["north", "south"]
+        await told_of(subject, changed, "north", "south")
     finally:
         task.cancel()

@@ -98,7 +98,7 @@ async def test_a_broker_that_comes_late_is_waited_for(broker: Broker) -> None:
     await asyncio.sleep(0.5)
     assert not waiting.done()
     broker.start()
-    states = await asyncio.wait_for(waiting, 30)
+    states = await asyncio.wait_for(waiting, 90)
     assert all(state.created for state in states)
 
 

@@ -46,12 +46,12 @@ def door_in_thread(door: FakeDoor) -> Iterator[FakeDoor]:
 
     thread = threading.Thread(target=asyncio.run, args=(serve(),))
     thread.start()
-    assert ready.wait(20)
+    assert ready.wait(60)
     try:
         yield door
     finally:
         done.set()
-        thread.join(20)
+        thread.join(60)
 
 
 def test_a_file_of_valid_events_is_written_and_summed_up(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from pipeline.simulate.door_client import DoorClient, DoorRefused, events_url
 from pipeline.simulate.stream import Record
+from tests.ports import free_port
 from tests.simulate.fake_door import FakeDoor, open_door
 
 
@@ -85,14 +86,13 @@ async def test_a_connection_cut_in_the_answer_sends_the_batch_again() -> None:
 async def test_a_closed_door_is_waited_for() -> None:
     said: list[str] = []
     door = FakeDoor()
-    async with open_door(door):
-        port = door.port
+    door.port = port = free_port()
     async with DoorClient(door.address, "", lambda why, wait: said.append(why), 0.01) as client:
         sending = asyncio.create_task(client.send(RECORDS))
         while len(said) < 3:
             await asyncio.sleep(0.01)
         async with open_door(door, port):
-            receipt = await asyncio.wait_for(sending, 20)
+            receipt = await asyncio.wait_for(sending, 60)
     assert (receipt.taken, len(door.payloads)) == (10, 10)
     assert "Connect" in said[0]
 

@@ -81,7 +81,7 @@ def _hold_elsewhere(folder: DataFolder) -> subprocess.CompletedProcess[str]:
         "    print(error); sys.exit(1)\n"
     )
     command = [sys.executable, "-c", program, str(folder.root)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
 
 
 def test_what_holds_the_mode_is_readable(tmp_path: Path) -> None:

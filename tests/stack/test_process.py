@@ -16,9 +16,9 @@ from pipeline.stack.process import RoleProcess
 
 STUBBORN = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
-    " print('ready', flush=True); time.sleep(60)"
+    " print('ready', flush=True); time.sleep(300)"
 )
-KIND = "import time; print('ready', flush=True); time.sleep(60)"
+KIND = "import time; print('ready', flush=True); time.sleep(300)"
 
 
 def _role(tmp_path: Path, program: str) -> RoleProcess:
@@ -27,7 +27,7 @@ def _role(tmp_path: Path, program: str) -> RoleProcess:
 
 
 async def _until_ready(role: RoleProcess) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while "ready" not in role.last_words():
             await asyncio.sleep(0.02)
 
@@ -51,7 +51,7 @@ async def test_what_a_role_prints_is_in_its_log_and_its_code_is_told(tmp_path: P
 
 async def test_a_kind_role_ends_by_itself_and_a_stubborn_one_is_killed(tmp_path: Path) -> None:
     for name, program, grace_s, code in (
-        ("kind", KIND, 30.0, signal.SIGTERM),
+        ("kind", KIND, 90.0, signal.SIGTERM),
         ("stubborn", STUBBORN, 0.2, signal.SIGKILL),
     ):
         role = _role(tmp_path / name, program)
@@ -117,7 +117,7 @@ def test_a_role_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
         pid = int(parent.stdout.readline())
         assert _lives(pid)
         parent.kill()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while _lives(pid):
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -38,7 +38,7 @@ def tansu(port: int) -> Iterator[str]:
         yield f"127.0.0.1:{port}"
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
 
 def _wait_for(port: int) -> None:
@@ -54,14 +54,15 @@ def _wait_for(port: int) -> None:
 
 async def create_live_topic(bootstrap: str, partitions: int = 3) -> None:
     """Create the live topic; the broker may still be waking up."""
-    for attempt in range(20):
+    deadline = time.monotonic() + 60
+    while True:
         admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
         try:
             await admin.start()
             await admin.create_topics([NewTopic(LIVE, partitions, 1)])
             return
         except (KafkaError, OSError):
-            if attempt == 19:
+            if time.monotonic() > deadline:
                 raise
             await asyncio.sleep(0.2)
         finally:

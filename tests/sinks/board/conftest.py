@@ -86,13 +86,13 @@ class Stage:
             self._loop.call_soon_threadsafe(task.cancel)
         self._run(asyncio.sleep(0.2))
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
+        self._thread.join(30)
 
     async def _feed(self) -> None:
         self._tasks.append(asyncio.create_task(self.feeder.run()))
 
     def _run(self, coroutine: Any) -> None:
-        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(20)
+        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(90)
 
 
 @pytest.fixture(scope="session")
@@ -141,7 +141,7 @@ class Browser:
         """What a script returns."""
         return self.driver.execute_script(script, *args)
 
-    def until(self, script: str, good: Callable[[Any], bool], seconds: float = 15) -> Any:
+    def until(self, script: str, good: Callable[[Any], bool], seconds: float = 60) -> Any:
         """Ask again until the answer is good; the last answer."""
         deadline = time.monotonic() + seconds
         answer = self.ask(script)
@@ -186,7 +186,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
     for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
         options.add_argument(flag)
     chrome = webdriver.Chrome(options=options, service=Service(driver))
-    chrome.set_page_load_timeout(30)
+    chrome.set_page_load_timeout(90)
     yield chrome
     chrome.quit()
 

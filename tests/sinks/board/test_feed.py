@@ -21,7 +21,7 @@ from tests.sinks.board.broker import Feeder, create_live_topic, tansu
 from tests.sinks.board.centre import NOON, bank, large
 
 
-async def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 90) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.05)
@@ -92,7 +92,7 @@ async def test_the_feed_waits_for_the_topic_and_outlives_the_broker(
         with tansu(port) as bootstrap:
             await create_live_topic(bootstrap)
             await send_all(bootstrap, 1, epoch=2)
-            await until(lambda: any(r["epoch"] == 2 for r in records), 30)
+            await until(lambda: any(r["epoch"] == 2 for r in records))
             await until(lambda: feed.caught_up)
     finally:
         task.cancel()
@@ -113,7 +113,7 @@ async def test_the_whole_role_starts_and_stops(tmp_path: Path) -> None:
                 async with session.get("/readyz") as response:
                     return response.status == 200
 
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(90):
                 while not await ready():
                     await asyncio.sleep(0.05)
             async with session.get("/api/sites") as response:

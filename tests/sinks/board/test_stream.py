@@ -56,7 +56,7 @@ def waiting(viewer: Viewer) -> Iterator[tuple[str, Any, bytes]]:
 
 
 async def anext_of(viewer: Viewer) -> bytes:
-    return await asyncio.wait_for(viewer.__anext__(), 3)
+    return await asyncio.wait_for(viewer.__anext__(), 60)
 
 
 def test_a_viewer_gets_the_whole_board_and_then_changes(hub: Hub) -> None:
