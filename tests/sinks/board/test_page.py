@@ -138,30 +138,47 @@ def test_no_data_is_a_dash_and_never_a_zero(browser: Browser) -> None:
     assert browser.ask(number).split() == ["–", "no", "data"]
 
 
+COUNTED = """const shown = document.querySelector('[data-tile=longest_wait_ms] .n data');
+  window.watching?.disconnect();
+  window.seen = [];
+  window.watching = new MutationObserver(() => {
+    if (document.body.dataset.state !== "live") return;
+    window.seen.push([shown.textContent, performance.now()]);
+  });
+  window.watching.observe(shown, {childList: true, subtree: true})"""
+
+
 def test_the_longest_wait_counts_up_by_itself(browser: Browser, stage: Stage) -> None:
     browser.open("/?site=bank#wall")
-    # Fresh figures, that is five seconds until it stands still because they are old.
-    browser.until(
-        "return Number(document.getElementById('age').dataset.age)", lambda age: age < 1500
-    )
-    stage.feeder.paused = True
-    try:
-        browser.ask(
-            """const shown = document.querySelector('[data-tile=longest_wait_ms] .n data');
-            window.seen = [];
-            new MutationObserver(() => {
-              if (document.body.dataset.state !== "live") return;
-              window.seen.push([shown.textContent, performance.now()]);
-            }).observe(shown, {childList: true, subtree: true})"""
-        )
-        seen = browser.until("return window.seen", lambda seen: len(seen) >= 3)
-    finally:
-        stage.feeder.paused = False
+    # It stands still once the figures are old: a page that is served late by a busy machine may
+    # have too little time before that, and gets another one.
+    seen: list[tuple[str, float]] = []
+    for _ in range(10):
+        seen = counted_in_silence(browser, stage)
+        if len(seen) >= 3:
+            break
+    assert len(seen) >= 3
     waits = [(seconds(text), moment / 1000) for text, moment in seen]
     for (wait, moment), (next_wait, next_moment) in pairwise(waits):
         assert next_wait > wait
         assert abs((next_wait - wait) - (next_moment - moment)) < 1, "as fast as time goes"
+
+
+def counted_in_silence(browser: Browser, stage: Stage) -> list[tuple[str, float]]:
+    """What the page showed by itself, and when, between its last figures and their being old."""
+    age = "return Number(document.getElementById('age').dataset.age)"
+    browser.until(age, lambda age: age < 1500)
+    stage.feeder.paused = True
+    try:
+        browser.ask(COUNTED)
+        found: list[tuple[str, float]] = browser.until(
+            "return [window.seen, document.body.dataset.state]",
+            lambda told: len(told[0]) >= 3 or told[1] != "live",
+        )[0]
+    finally:
+        stage.feeder.paused = False
     browser.until(STATE, is_live)
+    return found
 
 
 def test_time_in_state_counts_up_by_itself(browser: Browser) -> None:
