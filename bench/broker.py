@@ -18,6 +18,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from bench.workload import SITE
+from pipeline.stack.ports import bind_free
 from pipeline.stack.roles import broker_command, port_is_open
 from pipeline.topics import ensure_topics_patiently
 from schemas.live import LiveParts, decode_live
@@ -31,9 +32,7 @@ _MIB = 1024 * 1024
 def free_port() -> int:
     """A port nobody listens on at the moment."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        return bind_free(probe)
 
 
 @contextmanager
