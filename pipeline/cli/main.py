@@ -26,8 +26,9 @@ COMMANDS = {
     "store": "pipeline.cli.store",
     "topics": "pipeline.cli.topics",
     "migrate": "pipeline.cli.migrate",
+    "backfill": "pipeline.cli.backfill",
 }
-ASKS_THE_STACK = ("sql", "dead", "simulate", "topics", "migrate")
+ASKS_THE_STACK = ("sql", "dead", "simulate", "topics", "migrate", "backfill")
 """Commands for people, which find an embedded stack that runs in this folder by themselves."""
 
 
