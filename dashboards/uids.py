@@ -1,4 +1,4 @@
-"""Names by which callboard's things are known in a Grafana. They never change: links hang on them."""
+"""Names of callboard's things in a Grafana. They never change: links hang on them."""
 
 from __future__ import annotations
 

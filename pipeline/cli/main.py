@@ -18,6 +18,7 @@ COMMANDS = {
     "simulate": "pipeline.cli.simulate",
     "sql": "pipeline.cli.sql",
     "dead": "pipeline.cli.dead",
+    "grafana": "pipeline.cli.grafana",
     "door": "pipeline.cli.door",
     "ingest": "pipeline.cli.ingest",
     "agents": "pipeline.cli.agents",
@@ -27,6 +28,7 @@ COMMANDS = {
     "topics": "pipeline.cli.topics",
     "migrate": "pipeline.cli.migrate",
     "backfill": "pipeline.cli.backfill",
+    "alerts": "pipeline.cli.alerts",
 }
 ASKS_THE_STACK = ("sql", "dead", "simulate", "topics", "migrate", "backfill")
 """Commands for people, which find an embedded stack that runs in this folder by themselves."""
