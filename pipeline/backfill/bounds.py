@@ -83,7 +83,7 @@ def find_bounds(
         return Bounds(0, since, low, OPEN, OPEN, OPEN)
     told = known.at if coverage.to_the_present else min(known.at, telling.last)
     horizon = _down(told - lateness, pane)
-    until = _until(telling, store, horizon)
+    until = _until(telling, store, horizon, horizon - _reach(past))
     if asked[1] is not None:
         if asked[1] > until:
             raise BoundsError(
@@ -151,10 +151,11 @@ def _low(spool: Spool, store: BackfillStore, since: int, pane: int) -> int:
     return _up(max([since, *(last + 1 for last in ends)]), pane)
 
 
-def _until(telling: Telling, store: BackfillStore, horizon: int) -> int:
+def _until(telling: Telling, store: BackfillStore, horizon: int, open_since: int) -> int:
     """The first beginning of a story that is not over at the horizon, or still remembered."""
     found = [horizon]
-    for unfinished in (telling.spool.unfinished(horizon), store.unfinished(horizon)):
+    spool = telling.spool
+    for unfinished in (spool.unfinished(horizon), store.unfinished(horizon, open_since)):
         if unfinished is not None:
             found += unfinished
     telling.site.sweep()

@@ -135,20 +135,29 @@ class BackfillStore:
             "agent_intervals", FIRST_MS, at, f"ended_at IS NULL OR ended_at > {_moment(at)}"
         )
 
-    def unfinished(self, at: int) -> tuple[int, int] | None:
+    def unfinished(self, at: int, open_since: int) -> tuple[int, int] | None:
         """Of stories that were not over at a moment: the least of their begins and first rows.
 
+        What is open and began before `open_since` nobody will end: an earlier epoch left it.
         Returns (least beginning, least first row), None without any.
         """
-        late = f"{_moment(at)}"
+        late, recent = _moment(at), _moment(open_since)
         found = self._ask(
             " UNION ALL ".join(
                 f"SELECT count() AS n, min(if(story = 0, toUnixTimestamp64Milli({moment}), story)) "
                 f"AS born, toUnixTimestamp64Milli(min({moment})) AS first FROM {table} FINAL "
                 f"WHERE {_MINE} AND ({open_})"
                 for table, moment, open_ in (
-                    ("visits", "queued_at", f"outcome_at IS NULL OR outcome_at >= {late}"),
-                    ("legs", "answered_at", f"wrapped_at IS NULL OR wrapped_at >= {late}"),
+                    (
+                        "visits",
+                        "queued_at",
+                        f"isNull(outcome_at) AND queued_at >= {recent} OR outcome_at >= {late}",
+                    ),
+                    (
+                        "legs",
+                        "answered_at",
+                        f"isNull(wrapped_at) AND answered_at >= {recent} OR wrapped_at >= {late}",
+                    ),
                     ("declines", "declined_at", f"declined_at >= {late}"),
                 )
             )

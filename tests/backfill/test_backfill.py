@@ -217,6 +217,8 @@ def test_rows_altered_added_and_removed_by_hand_are_put_right(db: Database, home
     bump(db, "queue_panes", "offered + 1 AS offered", early.format("pane_start") + " LIMIT 3")
     bump(db, "visits", "1 AS is_deleted", early.format("queued_at") + " LIMIT 2")
     bump(db, "legs", "talk_ms + 7 AS talk_ms", early.format("answered_at") + " LIMIT 2")
+    left = "'waiting' AS outcome, CAST(NULL AS Nullable(DateTime64(3, 'UTC'))) AS outcome_at"
+    bump(db, "visits", left, early.format("queued_at") + " LIMIT 5")
     bump(db, "visits", "'nobody' AS contact", early.format("queued_at") + " LIMIT 2")
     assert differences(db) > 0
     journal_run()
