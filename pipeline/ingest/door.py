@@ -5,6 +5,9 @@ safe (with what was taken and refused, line by line), 400 a wrong `site` or a bo
 read, 401 a wrong token, 413 too large, 415 another content type, 503 with Retry-After: not kept,
 send it again later. Lines of a site that has no settings are kept but told as refused.
 Sending events twice changes no figure.
+
+`POST /v1/alerts` takes the webhook of Alertmanager or Grafana for the history of alerts, with the
+same statuses; 400 is a body that is no webhook.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,7 @@ import orjson
 from aiohttp import web
 from aiokafka.errors import KafkaError
 
+from pipeline.ingest.alerts import MAX_ALERT_BYTES, BadAlerts, take_alerts
 from pipeline.ingest.body import take_body
 from pipeline.ingest.intake import Intake, NotKept
 from pipeline.ingest.journal import JournalError
@@ -91,13 +96,23 @@ class Door:
         """The HTTP application."""
         app = web.Application(client_max_size=MAX_BODY_BYTES)
         app.router.add_post("/v1/events", self.post)
+        app.router.add_post("/v1/alerts", self.post_alerts)
         add_operator_routes(app, self.metrics.registry, self.intake.unready)
         return app
 
     async def post(self, request: web.Request) -> web.Response:
         """Take events."""
+        return await self._answered(request, self._take)
+
+    async def post_alerts(self, request: web.Request) -> web.Response:
+        """Take a webhook of alerts."""
+        return await self._answered(request, self._take_alerts)
+
+    async def _answered(
+        self, request: web.Request, take: Callable[[web.Request], Awaitable[web.Response]]
+    ) -> web.Response:
         try:
-            response = await self._take(request)
+            response = await take(request)
         except Refusal as refusal:
             response = _json(refusal.status, {"error": refusal.reason})
         except web.HTTPRequestEntityTooLarge:
@@ -130,6 +145,22 @@ class Door:
         self.metrics.taken.inc(taken.taken)
         self.metrics.refused.inc(taken.refused_count)
         return _json(200, taken.answer())
+
+    async def _take_alerts(self, request: web.Request) -> web.Response:
+        self._check_token(request)
+        if request.content_type != "application/json":
+            raise Refusal(415, f"content type {request.content_type}, send application/json")
+        if not self.intake.open:
+            raise NotKept(self.intake.unready())
+        body = await request.read()
+        if len(body) > MAX_ALERT_BYTES:
+            raise Refusal(413, f"the body is larger than {MAX_ALERT_BYTES} bytes; set max_alerts")
+        try:
+            record, count = take_alerts(body, self._clock.now_ms())
+        except BadAlerts as error:
+            raise Refusal(400, str(error)) from None
+        await self.intake.keep([record])
+        return _json(200, {"taken": count})
 
     async def _watch_settings(self) -> None:
         """A door that runs apart has no settings folder, and cannot tell a known site."""

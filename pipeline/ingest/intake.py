@@ -22,10 +22,10 @@ from pipeline.ingest.feeding import NOTHING, Fed, Restored, journal_folder
 from pipeline.ingest.journal import Entry, Journal, JournalError, read_journal
 from pipeline.ingest.lanes import Item, Lanes
 from pipeline.ingest.metrics import DoorMetrics
-from pipeline.ingest.raw import RawRecord
+from pipeline.ingest.raw import ALERT_FORMAT, RawRecord
 from pipeline.topics import partition_of
 from schemas.config import Config
-from schemas.topics import RAW
+from schemas.topics import ALERTS, RAW
 
 log = logging.getLogger(__name__)
 
@@ -170,7 +170,8 @@ class Intake:
 
         key = record.site.encode() or None
         item = Item(key, record.payload, record.headers(seq), done)
-        self.lanes.put(RAW, partition_of(record.site, self._config.partitions), item)
+        topic = ALERTS if record.format == ALERT_FORMAT else RAW
+        self.lanes.put(topic, partition_of(record.site, self._config.partitions), item)
 
     def _finished(self, parcel: Parcel) -> None:
         self._account(-parcel.size)
@@ -246,7 +247,8 @@ def _next_lacking(entries: Iterator[Entry], restored: Restored) -> list[Entry]:
     """The next records that the snapshots do not hold; empty at the end."""
     chunk: list[Entry] = []
     for seq, record in entries:
-        if restored.lacks(record.site, seq):
+        # No snapshot holds alerts; one that the store has already is the same row.
+        if record.format == ALERT_FORMAT or restored.lacks(record.site, seq):
             chunk.append((seq, record))
             if len(chunk) >= FEED_RECORDS:
                 break

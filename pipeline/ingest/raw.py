@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from schemas.topics import HEADER_FORMAT, HEADER_JOURNAL, HEADER_RECEIVED, HEADER_SOURCE
 
 CANONICAL = "canonical"
+ALERT_FORMAT = "alerts"
+"""A webhook of Alertmanager or Grafana: it goes to a topic of its own, and into no story."""
 HEADER_TRUNCATED = "truncated"
 """Bytes, as ASCII digits, that a payload had before only its start was kept: it was too large."""
 

@@ -26,6 +26,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from schemas.config import Config
 from schemas.topics import DEAD, ROWS
+from sinks.clickhouse.alerts import AlertSink
 from sinks.clickhouse.batch import BadRow, Batch
 from sinks.clickhouse.metrics import SinkMetrics
 from sinks.clickhouse.migrate import MigrationError, load
@@ -100,6 +101,7 @@ class Sink:
         """
         self.stopping = stop
         reconciling: asyncio.Task[None] | None = None
+        alerting: asyncio.Task[None] | None = None
         runner = await serve(
             self.metrics, self.unready, self.config.page_host, self.config.sink_port
         )
@@ -108,11 +110,14 @@ class Sink:
             self._waits_for = "the topics"
             await _unless(stop, self._prepare())
             reconciling = asyncio.create_task(self._reconcile())
+            alerting = asyncio.create_task(self._alerts())
             while not stop.is_set():
                 await self._session()
         finally:
             if reconciling is not None:
                 reconciling.cancel()
+            if alerting is not None:
+                await _ended(alerting)
             await runner.cleanup()
             if isinstance(self.store, HttpStore):
                 await self.store.close()
@@ -144,6 +149,10 @@ class Sink:
             database, every_ms = config.clickhouse_database, config.reconcile_ms
             reconciler = Reconciler(self.store, database, self.metrics, every_ms, self._idle)
             await reconciler.run(self.stopping)
+
+    async def _alerts(self) -> None:
+        if isinstance(self.store, HttpStore):
+            await AlertSink(self.config, self.store, self.metrics).run(self.stopping)
 
     def _idle(self) -> list[int] | None:
         return None if self.session is None else self.session.idle()
@@ -430,6 +439,13 @@ async def _unless(stop: asyncio.Event, work: Awaitable[None]) -> None:
         task.cancel()
     if task.done() and not task.cancelled():
         task.result()
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    """Give a task that has been told to stop a moment, then end it."""
+    await asyncio.wait((task,), timeout=DRAIN_S)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

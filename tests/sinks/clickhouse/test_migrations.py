@@ -190,6 +190,10 @@ PARAMETERS = {
     "threshold_ms": "20000",
     "short_ms": "5000",
     "step_ms": "1800000",
+    "kpi": "'service_level'",
+    "queue": "'sales'",
+    "channel": "'voice'",
+    "team": "'red'",
 }
 
 
