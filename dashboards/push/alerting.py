@@ -7,7 +7,8 @@ The API knows other names than the files, takes policies as one tree and expands
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -72,9 +73,8 @@ def _contact_points(
             action = _action(wanted, found, again=hidden and secrets)
             note = "its secrets cannot be compared" if hidden and not secrets else ""
             change = Change(action, "contact point", f"{point['name']} ({receiver['type']})", note)
-            yield _done(
-                grafana, change, dry_run, lambda w=wanted, f=found: _put_point(grafana, w, f)
-            )
+            put = partial(_put_point, grafana, wanted, found)
+            yield _done(grafana, change, dry_run, put)
 
 
 def _put_point(grafana: Grafana, wanted: Json, found: Json | None) -> None:
@@ -91,7 +91,7 @@ def _mute_timings(grafana: Grafana, content: Json, dry_run: bool) -> Iterator[Ch
         wanted = without(entry, ["orgId"])
         found = there.get(wanted["name"])
         change = Change(_action(wanted, found), "mute timing", wanted["name"])
-        yield _done(grafana, change, dry_run, lambda w=wanted, f=found: _put_timing(grafana, w, f))
+        yield _done(grafana, change, dry_run, partial(_put_timing, grafana, wanted, found))
 
 
 def _put_timing(grafana: Grafana, wanted: Json, found: Json | None) -> None:
@@ -104,14 +104,10 @@ def _put_timing(grafana: Grafana, wanted: Json, found: Json | None) -> None:
 def _templates(grafana: Grafana, content: Json, dry_run: bool) -> Iterator[Change]:
     for entry in content["templates"]:
         name, wanted = entry["name"], {"template": entry["template"]}
-        found = grafana.find("reading templates", lambda n=name: grafana.alerting.get_template(n))
+        found = grafana.find("reading templates", partial(grafana.alerting.get_template, name))
         change = Change(_action(_trimmed(wanted), _trimmed(found)), "template", name)
-        yield _done(
-            grafana,
-            change,
-            dry_run,
-            lambda n=name, w=wanted: grafana.alerting.create_or_update_template(n, w),
-        )
+        put = partial(grafana.alerting.create_or_update_template, name, wanted)
+        yield _done(grafana, change, dry_run, put)
 
 
 def _trimmed(value: Json | None) -> Json | None:
@@ -191,7 +187,7 @@ def _action(wanted: Json | None, found: Json | None, *, again: bool = False) -> 
     return Action.unchanged if same(wanted, found) and not again else Action.updated
 
 
-def _done(grafana: Grafana, change: Change, dry_run: bool, put: Any) -> Change:
+def _done(grafana: Grafana, change: Change, dry_run: bool, put: Callable[[], Any]) -> Change:
     if change.action is not Action.unchanged and not dry_run:
         grafana.ask(f"writing {change.kind} {change.name}", put)
     return change

@@ -10,8 +10,8 @@ from typing import Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
 import niquests
-from grafana_client import GrafanaApi
-from grafana_client.client import GrafanaException, TokenAuth
+from grafana_client.api import GrafanaApi
+from grafana_client.client import GrafanaException
 
 TIMEOUT_S = 30.0
 
@@ -43,7 +43,7 @@ class Grafana:
         path = parts.path.rstrip("/") + "/"
         self._api = GrafanaApi.from_url(
             urlunsplit((parts.scheme, parts.netloc, path, "", "")),
-            credential=TokenAuth(token) if token else None,
+            credential=token or None,
             timeout=TIMEOUT_S,
         )
 

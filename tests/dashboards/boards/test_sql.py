@@ -18,8 +18,12 @@ from tests.sinks.clickhouse.store import Database, database, running
 QUERIES = [target for target in everything() if not target.is_promql]
 SETTINGS = {"site": "o'hare", "time_zone": "America/New_York"}
 
-EMPTY = {"callboard-oncall / Alert history / A": "no alert has fired in this store"}
-"""Queries that answer no row here, and why that is right."""
+ALERT = """
+INSERT INTO alert_history
+    (site, alertname, fingerprint, fired_at, notified_at, status, value, target)
+SELECT 'o\\'hare', 'CallboardServiceLevelLow', 'f', fromUnixTimestamp64Milli({0}),
+       fromUnixTimestamp64Milli({0}), 'firing', 0.5, 0.8
+"""
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +40,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Database, 
     with running(tmp_path_factory.mktemp("store")) as server, database(server) as db:
         engine = EngineRows(parse_site(SETTINGS, "test"))
         write_frames(db, engine, in_frames(events, 100))
+        db.command(ALERT.format(last))
         yield db, min(event["ts"] for event in events), engine.site.at
 
 
@@ -58,8 +63,7 @@ def test_there_are_queries() -> None:
 @pytest.mark.parametrize("target", QUERIES, ids=str)
 def test_a_query_answers(store: tuple[Database, int, int], target: Target) -> None:
     db, start, end = store
-    rows = db.rows(expand_sql(target.text, choices(db), start, end))
-    assert bool(rows) is (str(target) not in EMPTY)
+    assert db.rows(expand_sql(target.text, choices(db), start, end))
 
 
 @pytest.mark.parametrize("target", QUERIES, ids=str)
@@ -70,5 +74,7 @@ def test_a_query_answers_about_what_is_chosen(
     queue = db.value("SELECT queue FROM contacts GROUP BY queue ORDER BY count() DESC LIMIT 1")
     chosen = choices(db) | {"queue": [queue, "it's none"], "channel": ["voice"], "team": ["", "x"]}
     rows = db.rows(expand_sql(target.text, chosen, start, end))
+    if target.panel == "Alert history":  # of all queues: an alert need not have one
+        return
     assert {row["queue"] for row in rows if "queue" in row} <= {queue}
     assert {row["channel"] for row in rows if "channel" in row} <= {"voice"}
