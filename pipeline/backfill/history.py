@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from pipeline.ingest.journal import read_journal, segments_of
-from pipeline.ingest.raw import read_headers
+from pipeline.ingest.raw import ALERT_FORMAT, read_headers
 from pipeline.topics import ends_as_fetched, look_at_topics
 from schemas.topics import RAW, TOPICS
 
@@ -46,6 +46,8 @@ def journal_records(folder: Path) -> Iterator[Record]:
     if not segments_of(folder):
         raise HistoryError(f"{folder} holds no journal; --topic reads the broker instead")
     for seq, raw in read_journal(folder):
+        if raw.format == ALERT_FORMAT:  # of no story, and for another topic
+            continue
         key = raw.site.encode() or None
         headers = raw.headers(seq)
         yield Record(0, seq, key, raw.payload, headers, raw.received, raw.received)
