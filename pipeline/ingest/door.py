@@ -160,6 +160,7 @@ class Door:
         except BadAlerts as error:
             raise Refusal(400, str(error)) from None
         await self.intake.keep([record])
+        self.metrics.alerts.inc(count)
         return _json(200, {"taken": count})
 
     async def _watch_settings(self) -> None:

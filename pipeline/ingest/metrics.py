@@ -56,9 +56,10 @@ class DoorMetrics:
         counter = partial(Counter, registry=self.registry)
         gauge = partial(Gauge, registry=self.registry)
         self.requests = counter(
-            "callboard_door_requests", "Posts of events, by HTTP status.", ["status"]
+            "callboard_door_requests", "Posts of events and alerts, by HTTP status.", ["status"]
         )
         self.taken = counter("callboard_door_events_taken", "Events taken and kept.")
+        self.alerts = counter("callboard_door_alerts_taken", "Alerts taken and kept.")
         self.refused = counter(
             "callboard_door_events_refused",
             "Lines told to be no event; kept for the dead letters all the same.",
