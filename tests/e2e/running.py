@@ -21,6 +21,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from pipeline.ingest.journal import read_journal
+from pipeline.ingest.raw import CANONICAL
 from schemas.clock import Clock
 from schemas.config import Config
 from schemas.frames import decode_frame
@@ -273,7 +274,8 @@ class RunningStack:
         known = asyncio.run(_framed(self.config, site, self._stored(site)[1]))
         with path.open("wb") as file:
             for number, record in read_journal(self.folder / "journal"):
-                if record.site == site and number <= known:
+                is_event = record.format == CANONICAL
+                if is_event and record.site == site and number <= known:
                     file.write(record.payload + b"\n")
         return path
 
