@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from grafana_foundation_sdk.models import units
 from prometheus_client import CollectorRegistry
 
 from pipeline.ingest.metrics import DoorMetrics, IngestMetrics
@@ -55,6 +56,28 @@ def test_a_panel_says_what_it_shows(board: dict[str, Any], panel: dict[str, Any]
     assert defaults["unit"]
     assert defaults["noValue"]
     assert panel["targets"]
+
+
+def test_every_unit_is_one_grafana_knows() -> None:
+    known = {value for name, value in vars(units).items() if name.isupper() or name[0].isupper()}
+    used = {value for _, panel in PANELS for value in _units(panel.get("fieldConfig", {}))}
+    # Moments have no names in the SDK.
+    assert used <= known | {"dateTimeFromNow"}
+    assert {"percentunit", "s", "short"} <= used
+
+
+def _units(config: Any) -> Iterator[str]:
+    if isinstance(config, dict):
+        if config.get("id") == "unit":
+            yield config["value"]
+        for key, value in config.items():
+            if key == "unit":
+                yield value
+            else:
+                yield from _units(value)
+    elif isinstance(config, list):
+        for value in config:
+            yield from _units(value)
 
 
 @pytest.mark.parametrize(("board", "panel"), PANELS, ids=PANEL_IDS)

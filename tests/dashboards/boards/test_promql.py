@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
+from dashboards.boards import promql as ask
 from tests.dashboards.boards.grafana import ALL, Target, Value, everything, expand_promql
 from tests.dashboards.boards.pages import SITES, pages
 from tests.ports import free_port
@@ -201,3 +202,34 @@ def test_two_workers_with_one_site_count_once(prometheus: Prometheus) -> None:
     assert found["value"][1] == "5"
     (both,) = prometheus.instant("sum(callboard_site_waiting{site='north'})")
     assert both["value"][1] == "4", "two workers should export two contacts that wait each"
+
+
+KPIS = (
+    ask.SERVICE_LEVEL,
+    ask.ABANDONMENT,
+    ask.SPEED_OF_ANSWER,
+    ask.HANDLE_TIME,
+    ask.LONGEST_WAIT,
+)
+
+
+@pytest.mark.parametrize("scope", [ask.ONE_SITE, ask.ALL_QUEUES], ids=["site", "queues"])
+@pytest.mark.parametrize("kpi", KPIS, ids=lambda kpi: kpi.key)
+def test_a_kpi_has_exactly_one_colour_everywhere(
+    prometheus: Prometheus, kpi: ask.Kpi, scope: ask.Scope
+) -> None:
+    for site, colour in (("north", "missed"), ("south", "met"), ("west", "unjudged")):
+
+        def series(text: str, site: str = site) -> list[str]:
+            asked = expand_promql(text, CHOICES | {"site": site}, rate_interval="30s")
+            labels = [
+                {key: value for key, value in one["metric"].items() if key != "__name__"}
+                for one in prometheus.instant(asked)
+            ]
+            return sorted(json.dumps(each, sort_keys=True) for each in labels)
+
+        everywhere = series(kpi.value(scope))
+        parts = {name: series(getattr(kpi, name)(scope)) for name in ("missed", "met", "unjudged")}
+        assert everywhere
+        assert sorted(each for part in parts.values() for each in part) == everywhere
+        assert parts[colour]
