@@ -20,7 +20,9 @@ from aiohttp import web
 
 from schemas.clock import Clock
 from schemas.config import Config
+from sinks.board.explain_site import ExplainSite
 from sinks.board.feed import LiveFeed
+from sinks.board.runbooks import Runbooks
 from sinks.board.state import VIEWS, as_view
 from sinks.board.stream import FLUSH_MS, Hub, Viewer
 
@@ -156,10 +158,18 @@ def _version() -> str:
     return digest.hexdigest()[:16]
 
 
-def create_app(hub: Hub, ready: Callable[[], bool], access: Access = everyone) -> web.Application:
-    """The web application over a hub that somebody else runs and feeds."""
+def create_app(
+    hub: Hub, ready: Callable[[], bool], access: Access = everyone, config: Config | None = None
+) -> web.Application:
+    """The web application over a hub that somebody else runs and feeds.
+
+    `config` says where the store is, which is asked for explanations only.
+    """
     app = web.Application()
     app.add_routes(BoardSite(hub, ready, access).routes())
+    explaining = ExplainSite(hub, access, config or Config())
+    app.add_routes([*explaining.routes(), *Runbooks().routes()])
+    app.on_cleanup.append(explaining.close)
     app.on_response_prepare.append(_harden)
 
     async def let_go(_app: web.Application) -> None:
@@ -175,7 +185,9 @@ async def serving(config: Config, access: Access = everyone) -> AsyncIterator[st
     hub = Hub(Clock.from_file(config.clock_file), ready=lambda: feed.caught_up)
     feed = LiveFeed(config.bootstrap, hub.apply)
     runner = web.AppRunner(
-        create_app(hub, lambda: feed.caught_up, access), access_log=None, shutdown_timeout=2.0
+        create_app(hub, lambda: feed.caught_up, access, config),
+        access_log=None,
+        shutdown_timeout=2.0,
     )
     await runner.setup()
     tasks = [asyncio.create_task(hub.run()), asyncio.create_task(feed.run())]
