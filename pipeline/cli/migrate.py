@@ -11,6 +11,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from schemas.config import Config, ConfigError
 from sinks.clickhouse import migrate as migrations
 from sinks.clickhouse.query import QueryError, cleaned, connect
+from sinks.clickhouse.retention import keep
 
 
 def migrate(
@@ -18,7 +19,7 @@ def migrate(
         bool, typer.Option("--dry-run", help="Print the statements and change nothing.")
     ] = False,
 ) -> None:
-    """Apply the migrations that are pending; safe to run at every start."""
+    """Apply the migrations that are pending and CALLBOARD_RETENTION_DAYS; safe at every start."""
     try:
         config = Config.from_env(os.environ)
         client = connect(config, write=True)
@@ -27,6 +28,8 @@ def migrate(
                 _print_plan(client, config.clickhouse_database)
             else:
                 _apply(client, config.clickhouse_database)
+                for line in keep(client, config.clickhouse_database, config.retention_days):
+                    typer.echo(line)
         finally:
             client.close()
     except (QueryError, ConfigError, migrations.MigrationError) as error:

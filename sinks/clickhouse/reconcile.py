@@ -28,6 +28,9 @@ CELL_MS = 900_000
 """Differences are remembered by quarters of an hour; every span is made of whole ones."""
 WIDEST_MS = 21_600_000
 """A span at first; it is halved when the store cannot compare it within the limits."""
+DAY_MS = 86_400_000
+EXPIRING_DAYS = 2
+"""How long before they expire panes are no longer compared: the store goes by its own clock."""
 LOOK_S = 5.0
 """How long one look goes on asking for older spans."""
 END = "2290-01-01 00:00:00"
@@ -47,15 +50,25 @@ Mine = Callable[[], Collection[int] | None]
 
 
 class Reconciler:
-    """Looks every `every_ms` milliseconds and keeps the metrics."""
+    """Looks every `every_ms` milliseconds and keeps the metrics.
+
+    `kept_days` is how long the store keeps panes, 0 for ever.
+    """
 
     def __init__(
-        self, store: HttpStore, database: str, metrics: SinkMetrics, every_ms: int, mine: Mine
+        self,
+        store: HttpStore,
+        database: str,
+        metrics: SinkMetrics,
+        every_ms: int,
+        mine: Mine,
+        kept_days: int = 0,
     ) -> None:
         self._store = store
         self._database = database
         self._metrics = metrics
         self._every_s = every_ms / 1000
+        self._kept_ms = max(1, kept_days - EXPIRING_DAYS) * DAY_MS if kept_days else 0
         self._mine = mine
         self._cells: dict[int, Counter[str]] = {}
         self._sites: set[str] = set()
@@ -99,15 +112,23 @@ class Reconciler:
             return
         recent = newest - newest % self._width - self._width
         await self._compare(recent, None)
-        oldest = await self._oldest()
+        oldest = max(await self._oldest(), self._expiring(newest))
         at = self._older if self._older is not None and self._older <= recent else recent
         while at > oldest and time.monotonic() - began < LOOK_S:
             first = at - self._width
-            await self._compare(first, at)
+            await self._compare(max(first, self._expiring(newest)), at)
             self._older = at = first
         if at <= oldest:
             self._older = None
         self._show()
+
+    def _expiring(self, newest: int) -> int:
+        """Before it panes and records may be gone, one sooner than the other: all is forgotten."""
+        if not self._kept_ms:
+            return 0
+        first = -(-(newest - self._kept_ms) // CELL_MS) * CELL_MS
+        self._cells = {nth: found for nth, found in self._cells.items() if nth * CELL_MS >= first}
+        return first
 
     async def _progress(self, partitions: Collection[int]) -> int:
         """The greatest time of the sites of these partitions; takes note of who they are."""

@@ -117,7 +117,7 @@ class Sink:
             if reconciling is not None:
                 reconciling.cancel()
             if alerting is not None:
-                await _ended(alerting)
+                await _ended(alerting, DRAIN_S if stop.is_set() else 0)
             await runner.cleanup()
             if isinstance(self.store, HttpStore):
                 await self.store.close()
@@ -147,7 +147,9 @@ class Sink:
         if isinstance(self.store, HttpStore):
             config = self.config
             database, every_ms = config.clickhouse_database, config.reconcile_ms
-            reconciler = Reconciler(self.store, database, self.metrics, every_ms, self._idle)
+            reconciler = Reconciler(
+                *(self.store, database, self.metrics, every_ms, self._idle), config.retention_days
+            )
             await reconciler.run(self.stopping)
 
     async def _alerts(self) -> None:
@@ -441,9 +443,9 @@ async def _unless(stop: asyncio.Event, work: Awaitable[None]) -> None:
         task.result()
 
 
-async def _ended(task: asyncio.Task[None]) -> None:
-    """Give a task that has been told to stop a moment, then end it."""
-    await asyncio.wait((task,), timeout=DRAIN_S)
+async def _ended(task: asyncio.Task[None], seconds: float) -> None:
+    """Give a task that has been told to stop so long, then end it."""
+    await asyncio.wait((task,), timeout=seconds)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
