@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ENGINE := build/native/.built
 
-.PHONY: help demo test check fix bench lock native clean
+.PHONY: help demo test check fix bench lock native up down clean
 help:           ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -46,6 +46,14 @@ $(READY): requirements.lock pyproject.toml
 # The same source compiled by mypyc; without a C compiler the engine runs as plain Python.
 $(ENGINE): $(READY) $(wildcard pipeline/engine/*.py)
 	@$(BIN)/python -m pipeline.native
+
+up:             ## the whole system in containers: Kafka, ClickHouse, Prometheus, Grafana, all roles
+	deploy/secrets/make.sh
+	docker compose build door
+	docker compose up --detach
+
+down:           ## stop the containers; their data stay
+	docker compose --profile simulate down
 
 clean:          ## remove what was built; the demo's data in .callboard stays
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -19,6 +19,7 @@ from xml.sax.saxutils import escape
 from chdb import _chdb as _untyped
 
 from sinks.clickhouse.migrate import migrate
+from sinks.clickhouse.retention import keep
 
 _chdb: Any = _untyped
 
@@ -78,6 +79,7 @@ def main() -> None:
     connection = _chdb.connect("engine?config-file=engine.xml")
     if job.get("migrate"):
         migrate(Client(connection), job["database"])
+        keep(Client(connection), job["database"], 10_000)
     answers = [answer(connection, query) for query in job["queries"]]
     connection.close()
     print(json.dumps(answers))

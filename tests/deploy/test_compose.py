@@ -1,0 +1,215 @@
+"""docker-compose.yml: resolved by the real tool, and held to the code it starts."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeline.cli.main import COMMANDS
+from schemas.config import Config, misspelt_variables
+from schemas.settings import load_site_file
+from tests.deploy.files import BIN, KNOWN, PINNED, ROOT, compose
+
+OURS = ("door", "ingest", "worker", "sink", "board", "topics", "migrate", "alerts", "simulate")
+ROLES = ("door", "ingest", "worker", "sink", "board")
+
+
+def services() -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = compose()["services"]
+    return found
+
+
+def environments() -> Iterator[tuple[str, str, str]]:
+    for name, service in services().items():
+        for variable, value in (service.get("environment") or {}).items():
+            yield name, variable, value
+
+
+def test_every_variable_of_ours_exists_and_every_command_too() -> None:
+    for name, variable, _ in environments():
+        if variable.startswith("CALLBOARD_"):
+            assert variable in KNOWN, name
+    for name in OURS:
+        assert services()[name]["command"][0] in COMMANDS, name
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_role_can_read_its_environment(name: str, tmp_path: Path) -> None:
+    environ = dict(services()[name]["environment"])
+    for variable, value in environ.items():
+        if variable.endswith("_FILE"):
+            secret = tmp_path / Path(value).name
+            secret.write_text("secret")
+            environ[variable] = str(secret)
+            assert Path(value).name in [s["source"] for s in services()[name]["secrets"]]
+    assert misspelt_variables(environ) == []
+    Config.from_env(environ)
+
+
+def test_variables_of_the_shell_are_named_in_the_settings_or_are_those_of_the_file() -> None:
+    """What a user may set beside the file; a variable nobody reads would do nothing."""
+    text = (ROOT / "docker-compose.yml").read_text()
+    documented = (ROOT / "docs" / "deploy.md").read_text()
+    for name in sorted({part.split(":-")[0] for part in text.split("${")[1:]}):
+        assert name in KNOWN or name in documented, name
+
+
+def test_images_of_others_are_pinned_and_ours_is_one() -> None:
+    for name, service in services().items():
+        if name in OURS:
+            assert service["image"] == services()["door"]["image"]
+            assert service["build"]["dockerfile"] == "deploy/docker/Dockerfile"
+        else:
+            assert PINNED.fullmatch(service["image"]), name
+
+
+def test_ports_are_open_to_this_machine_only() -> None:
+    published = {
+        (name, port["target"]): port["host_ip"]
+        for name, service in services().items()
+        for port in service.get("ports") or ()
+    }
+    assert set(published.values()) == {"127.0.0.1"}
+    for asked in (("door", 7070), ("board", 7080), ("grafana", 3000), ("prometheus", 9090)):
+        assert asked in published
+
+
+def test_containers_can_do_little() -> None:
+    for name, service in services().items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        if name != "kafka":  # its start script writes into the image's folders
+            assert service["read_only"] is True, name
+        if name not in ("kafka", "prometheus", "alertmanager"):  # no root in these images
+            assert not service["user"].startswith("0"), name
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_a_role_is_asked_on_the_port_at_which_it_answers(name: str) -> None:
+    environ = services()[name]["environment"]
+    field = {"worker": "worker"}.get(name, name)
+    host = environ.get(f"CALLBOARD_{field.upper()}_HOST", environ.get("CALLBOARD_PAGE_HOST"))
+    assert host == "0.0.0.0"
+    port = environ[f"CALLBOARD_{field.upper()}_PORT"]
+    assert environ["READY_URL"] == f"http://127.0.0.1:{port}/readyz"
+
+
+def test_prometheus_scrapes_the_roles_at_their_ports() -> None:
+    scraped = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
+    jobs = {job["job_name"]: job for job in scraped["scrape_configs"]}
+    for name in ("door", "ingest", "worker", "sink"):
+        (asked,) = jobs[f"callboard-{name}"]["dns_sd_configs"]
+        assert asked["names"] == [name]
+        assert (
+            str(asked["port"]) == services()[name]["environment"][f"CALLBOARD_{name.upper()}_PORT"]
+        )
+
+
+def test_what_is_waited_for_comes_first() -> None:
+    def needs(name: str) -> dict[str, str]:
+        return {k: v["condition"] for k, v in services()[name]["depends_on"].items()}
+
+    done = "service_completed_successfully"
+    for name in ROLES:
+        assert needs(name)["kafka"] == "service_healthy"
+        assert needs(name)["topics"] == done
+    assert needs("sink")["migrate"] == needs("migrate")["clickhouse-users"] == done
+    assert needs("prometheus")["alerts"] == needs("alertmanager")["alerts"] == done
+    for name, service in services().items():
+        for needed, how in (service.get("depends_on") or {}).items():
+            if how["condition"] == "service_healthy":
+                check = services()[needed].get("healthcheck") or {}
+                assert not check.get("disable"), f"{name} waits for {needed}, which says nothing"
+
+
+def test_every_file_that_is_mounted_is_in_the_repository() -> None:
+    for name, service in services().items():
+        for volume in service.get("volumes") or ():
+            if volume["type"] == "bind":
+                assert Path(volume["source"]).exists(), f"{name}: {volume['source']}"
+
+
+def test_grafana_reads_what_the_deployment_has() -> None:
+    folder = ROOT / "deploy/grafana/provisioning"
+    sources = yaml.safe_load((folder / "datasources/callboard.yml").read_text())["datasources"]
+    by_uid = {source["uid"]: source for source in sources}
+    assert set(by_uid) == {"callboard-prometheus", "callboard-clickhouse"}
+    assert by_uid["callboard-prometheus"]["url"] == "http://prometheus:9090"
+    clickhouse = by_uid["callboard-clickhouse"]
+    assert clickhouse["jsonData"]["host"] == "clickhouse"
+    assert clickhouse["jsonData"]["username"] in (ROOT / "deploy/clickhouse/users.sql").read_text()
+    secret = clickhouse["secureJsonData"]["password"].removeprefix("$__file{").removesuffix("}")
+    assert Path(secret).name in [s["source"] for s in services()["grafana"]["secrets"]]
+    (provider,) = yaml.safe_load((folder / "dashboards/callboard.yml").read_text())["providers"]
+    mounted = {volume["target"] for volume in services()["grafana"]["volumes"]}
+    assert provider["options"]["path"] in mounted
+    assert provider["folderUid"] == "callboard"
+
+
+def test_the_files_of_alerts_go_where_they_are_read(tmp_path: Path) -> None:
+    """Written for each deliverer; the other finds nothing."""
+    written = services()["alerts"]
+    assert written["command"][:3] == ["alerts", "write", "--out"]
+    assert written["command"][3] == "/var/lib/callboard/alerts"
+    assert written["user"].split(":")[0] == services()["grafana"]["user"].split(":")[0]
+    targets = {v["source"]: v["target"] for v in written["volumes"] if v["type"] == "volume"}
+    assert targets["grafana-alerting"] == "/var/lib/callboard/alerts/grafana/alerting"
+    rules = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())["rule_files"]
+    assert rules == ["/etc/callboard/alerts/prometheus/*.yml"]
+    for by, there, absent in (
+        (
+            "prometheus",
+            ["prometheus/callboard-rules.yml", "alertmanager/alertmanager.yml"],
+            "grafana",
+        ),
+        ("grafana", ["grafana/alerting/rules.yaml"], "prometheus"),
+    ):
+        out = tmp_path / by
+        environ = {
+            "CALLBOARD_ALERTS_BY": by,
+            "CALLBOARD_SETTINGS_DIR": str(ROOT / "deploy/settings"),
+        }
+        subprocess.run(
+            [str(BIN / "callboard"), "alerts", "write", "--out", str(out)],
+            env={"PATH": "/usr/bin:/bin", **environ},
+            check=True,
+            capture_output=True,
+        )
+        assert all((out / name).is_file() for name in there)
+        assert not (out / absent).exists() or not list((out / absent).rglob("*.y*ml"))
+
+
+def test_prometheus_accepts_its_configuration() -> None:
+    tool = shutil.which("promtool")
+    assert tool, "promtool is missing (Debian package prometheus)"
+    checked = subprocess.run(
+        [tool, "check", "config", "--syntax-only", str(ROOT / "deploy/prometheus/prometheus.yml")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_the_settings_of_the_simulated_site_can_be_read() -> None:
+    assert load_site_file(ROOT / "deploy/settings/sim.yml").site == "sim"
+
+
+def test_secrets_are_made_once_and_closed_to_others(tmp_path: Path) -> None:
+    make = str(ROOT / "deploy/secrets/make.sh")
+    subprocess.run([make, str(tmp_path)], check=True, capture_output=True)
+    first = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    subprocess.run([make, str(tmp_path)], check=True, capture_output=True)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == first
+    wanted = {Path(secret["file"]).name for secret in compose()["secrets"].values()}
+    assert set(first) == wanted
+    assert tmp_path.stat().st_mode & 0o777 == 0o700
+    passwords = [text for name, text in first.items() if not name.endswith(".xml")]
+    assert len(set(passwords)) == len(passwords)
+    assert all(len(text) == 48 for text in passwords)
