@@ -197,6 +197,21 @@ def test_prometheus_accepts_its_configuration() -> None:
     assert checked.returncode == 0, checked.stderr
 
 
+def test_alertmanager_accepts_what_it_starts_with() -> None:
+    """Its own configuration is checked with the alerts; this is the one of a quiet Alertmanager."""
+    tool = shutil.which("amtool")
+    assert tool, "amtool is missing (Debian package prometheus-alertmanager)"
+    quiet = ROOT / "deploy/alertmanager/quiet.yml"
+    checked = subprocess.run(
+        [tool, "check-config", str(quiet)], capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stderr
+    script = services()["alertmanager"]["entrypoint"][2]
+    targets = [volume["target"] for volume in services()["alertmanager"]["volumes"]]
+    assert "/etc/callboard/quiet.yml" in script
+    assert "/etc/callboard/quiet.yml" in targets
+
+
 def test_the_settings_of_the_simulated_site_can_be_read() -> None:
     assert load_site_file(ROOT / "deploy/settings/sim.yml").site == "sim"
 
