@@ -9,18 +9,18 @@ from agents_stream.app import main
 from agents_stream.tables import CHANGELOGS
 from pipeline.ingest.service import configure_logging
 from pipeline.topics import TopicsError, ensure_topics_patiently
-from schemas.config import Config
+from schemas.config import Config, ConfigError
 from schemas.topics import TOPICS
 
 
 def agents() -> None:
     """Apply frames, publish figures and rows, serve metrics at CALLBOARD_WORKER_PORT."""
-    config = Config.from_env(os.environ)
-    configure_logging(config)
     # Faust only logs that a topic is missing, and waits for ever.
     topics = (*TOPICS, *CHANGELOGS)
     try:
+        config = Config.from_env(os.environ)
+        configure_logging(config)
         asyncio.run(ensure_topics_patiently(config.bootstrap, config.partitions, topics))
-    except TopicsError as error:
+    except (ConfigError, TopicsError) as error:
         raise SystemExit(str(error)) from None
     main(config)

@@ -12,20 +12,20 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.topics import TopicsError, TopicState, ensure_topics, look_at_topics, refuse_wrong
-from schemas.config import Config
+from schemas.config import Config, ConfigError
 
 
 def topics(
     create: Annotated[bool, typer.Option("--create", help="Create the missing ones.")] = False,
 ) -> None:
     """Show the topics; exit with 1 if one is missing or not what it should be."""
-    config = Config.from_env(os.environ)
     work = ensure_topics if create else look_at_topics
     try:
+        config = Config.from_env(os.environ)
         states = asyncio.run(work(config.bootstrap, config.partitions))
         Console().print(_table(states, config.partitions))
         refuse_wrong(states)
-    except (TopicsError, KafkaError, OSError) as error:
+    except (ConfigError, TopicsError, KafkaError, OSError) as error:
         Console(stderr=True).print(str(error) or repr(error), style="red", highlight=False)
         raise typer.Exit(1) from None
     if any(state.missing for state in states):
