@@ -81,9 +81,9 @@ _LAG = one_of(
 )
 _PACE = one_of(
     "stage",
-    ("ingest", "sum(rate(callboard_ingest_records_read_total[5m]))"),
-    ("worker", f"sum(rate({names.FRAMES.name}_total[5m]))"),
-    ("sink", f'sum(rate({names.RECORDS.name}_total{{topic="kpi.rows"}}[5m]))'),
+    ("ingest", "sum(rate(callboard_ingest_records_read_total[1m]))"),
+    ("worker", f"sum(rate({names.FRAMES.name}_total[1m]))"),
+    ("sink", f'sum(rate({names.RECORDS.name}_total{{topic="kpi.rows"}}[1m]))'),
 )
 _BEHIND = f"({_LAG} / {_PACE})"
 

@@ -34,7 +34,7 @@ def newest(metric: Metric, by: Labels, *matchers: str, pick: str = "max", ago: s
 
     `pick` joins what `matchers` leave several of, such as windows.
     """
-    wanted = f"{{{', '.join((_HERE, *matchers))}}}"
+    wanted = f"{{{', '.join((_SITE if by == SITE else _HERE, *matchers))}}}"
     times = f"callboard_site_time_timestamp_seconds{{{_SITE}}} offset {ago}"
     owner = f"and on (site, instance) topk by (site) (1, {times})"
     return f"{pick} by ({', '.join(by)}) ({metric.name}{wanted} offset {ago} {owner})"
