@@ -30,7 +30,8 @@ def dead(
     reason: Annotated[
         str | None,
         typer.Option(
-            help="Only these: unreadable, unknown_site, future, too_large, late, bad_row, bad_alert."
+            help="Only these: unreadable, unknown_site, future, too_large, late, bad_row, "
+            "bad_alert."
         ),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many of the newest.")] = 50,
