@@ -12,7 +12,9 @@ import asyncio
 import contextlib
 import logging
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import md5
 from typing import Any
@@ -25,13 +27,13 @@ from schemas.config import Config
 from schemas.moments import from_datetime
 from schemas.topics import ALERTS, DEAD, HEADER_RECEIVED
 from sinks.clickhouse.batch import BadRow, Batch, Lines, Place
-from sinks.clickhouse.metrics import SinkMetrics
+from sinks.clickhouse.metrics import ALERT_HISTORY, SinkMetrics
 from sinks.clickhouse.tables import FIRST_MS, LAST_MS
 from sinks.clickhouse.writer import Stopped, Store, Writer
 
 log = logging.getLogger(__name__)
 
-TABLE = "alert_history"
+TABLE = ALERT_HISTORY
 GROUP = "callboard-sink-alerts"
 POLL_MS = 500
 POLL_RECORDS = 200
@@ -43,6 +45,8 @@ TOLD = ("severity", "queue", "channel", "team", "kpi")
 """Labels that have a column."""
 FIGURES = ("value", "numerator", "denominator", "target")
 """Annotations that are numbers."""
+WATCHDOGS = frozenset({"CallboardWatchdog", "Watchdog"})
+"""Alerts that always fire, to show that delivery works: they have no history."""
 
 Row = dict[str, Any]
 
@@ -69,9 +73,10 @@ def read_payload(payload: bytes) -> dict[str, Any]:
 def rows_of(told: Mapping[str, Any], received: int) -> Iterator[Row | AlertError]:
     """For each alert of a payload its row, or what is wrong with it; `received` is epoch ms."""
     source = "grafana" if _is_grafana(told) else "alertmanager"
+    about = {"source": source, "receiver": str(told.get("receiver") or "")}
     for alert in told["alerts"]:
         try:
-            yield _row(alert, received) | {"source": source, "receiver": str(told.get("receiver"))}
+            yield _row(alert, received) | about
         except AlertError as error:
             yield error
 
@@ -160,14 +165,22 @@ def _digest(labels: Mapping[str, str]) -> str:
     return md5(text, usedforsecurity=False).hexdigest()[:16]
 
 
+@dataclass(slots=True)
 class AlertBatch(Batch):
-    """The notifications of a range of offsets, as one insert."""
+    """The notifications of a range of offsets, as one insert.
+
+    `since` is when its first record was received, epoch ms; `told` counts notifications by status.
+    """
+
+    since: int = 0
+    told: Counter[str] = field(default_factory=Counter)
 
     def take(self, record: Any) -> None:
         """Take the next record of the topic; what is wrong with it goes to `bad`."""
-        self.first = record.offset if self.first < 0 else self.first
-        self.last = record.offset
         received = _received(record)
+        if self.first < 0:
+            self.first, self.since = record.offset, received
+        self.last = record.offset
         key = (record.key or b"").decode("utf-8", "replace")
         place = Place(self.partition, record.offset, self.epoch, key, received)
         payload = record.value or b""
@@ -181,12 +194,20 @@ class AlertBatch(Batch):
             if isinstance(row, AlertError):
                 self.bad.append(BadRow(place, "alert", str(row), orjson.dumps(alert)))
                 continue
+            if row["alertname"] in WATCHDOGS:
+                continue
             lines.lines.append(orjson.dumps(row))
             lines.places.append(place)
+            self.told[row["status"]] += 1
 
     def token(self, table: str) -> str:
-        """See `Batch.token`."""
-        return f"{self.epoch}:{ALERTS}:{self.partition}:{self.first}-{self.last}:{table}"
+        """See `Batch.token`.
+
+        Inserts here are few, so the store still knows the tokens of a topic that was made anew
+        since; the moment tells its records from those.
+        """
+        span = f"{self.first}-{self.last}"
+        return f"{self.epoch}:{ALERTS}:{self.partition}:{span}:{self.since}:{table}"
 
     def parts(self) -> list[tuple[str, Lines]]:
         """See `Batch.parts`."""
@@ -249,14 +270,19 @@ class AlertSink:
                 batch = AlertBatch(tp.partition, epoch=self._config.epoch)
                 for record in records:
                     batch.take(record)
-                for bad in batch.bad + await writer.write(batch):
-                    await self._bury(bad)
+                await self._keep(batch, writer)
                 await _commit(consumer, tp, batch.last + 1)
                 read[tp] = batch.last + 1
             for tp in consumer.assignment():
                 known = consumer.highwater(tp)
                 if known is not None and read.get(tp, 0) > known:
                     raise BegunAnew(f"{ALERTS} {tp.partition} ends at {known}")
+
+    async def _keep(self, batch: AlertBatch, writer: Writer) -> None:
+        for bad in batch.bad + await writer.write(batch):
+            await self._bury(bad)
+        for status, count in batch.told.items():
+            self._metrics.alerts.labels(status).inc(count)
 
     async def _bury(self, bad: BadRow) -> None:
         place = bad.place

@@ -7,6 +7,9 @@ from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+ALERT_HISTORY = "alert_history"
+"""Table of the history of alerts."""
+
 # From an insert into a quiet store to one that waits behind merges.
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -28,6 +31,9 @@ class SinkMetrics:
             "callboard_sink_bad_rows",
             "Rows dead-lettered because the store refuses them, by table.",
             ["table"],
+        )
+        self.alerts = counter(
+            "callboard_sink_alerts", "Notifications of alerts written, by status.", ["status"]
         )
         self.seconds = Histogram(
             "callboard_sink_insert_duration_seconds",
@@ -62,4 +68,6 @@ class SinkMetrics:
         """An insert has been written."""
         self.rows.labels(table).inc(rows)
         self.seconds.observe(seconds)
-        self.last_insert.set(time.time())
+        # Of the rows of the engine: alerts that still come must not hide that these do not.
+        if table != ALERT_HISTORY:
+            self.last_insert.set(time.time())

@@ -50,6 +50,8 @@ async def test_a_webhook_is_kept_as_it_came_under_the_site_its_alerts_share(
 ) -> None:
     async with Reader(config.bootstrap, ALERTS) as alerts, Reader(config.bootstrap, RAW) as raw:
         assert await client.post(BODY) == (200, {"taken": 2})
+        async with client.http.get(f"{client.base}/metrics") as page:
+            assert "callboard_door_alerts_taken_total 2.0" in await page.text()
         await until(lambda: len(alerts.records) >= 1, alerts)
         (record,) = alerts.records
         assert (record.key, record.value) == (b"north", BODY)

@@ -47,8 +47,9 @@ CREATE OR REPLACE VIEW ${database}.alert_review
     kpi LowCardinality(String) COMMENT 'KPI; empty where it has none',
     severity LowCardinality(String) COMMENT 'critical, warning or info',
     fired_at DateTime64(3, 'UTC') COMMENT 'Moment it fired',
-    resolved_at Nullable(DateTime64(3, 'UTC')) COMMENT 'Moment it ended; null while it fires',
+    resolved_at Nullable(DateTime64(3, 'UTC')) COMMENT 'Moment it ended; null while it fires. Where it fired anew and no end was told: when it was last notified',
     duration_s Nullable(Float64) COMMENT 'Seconds between them; null while it fires',
+    last_notified_at DateTime64(3, 'UTC') COMMENT 'Moment it was last notified',
     worst_value Nullable(Float64) COMMENT 'Worst figure notified: the smallest where the name ends in Low, else the greatest',
     last_value Nullable(Float64) COMMENT 'Figure notified last',
     numerator Nullable(Float64) COMMENT 'Numerator notified last',
@@ -62,23 +63,35 @@ CREATE OR REPLACE VIEW ${database}.alert_review
     muted UInt8 COMMENT '1 where a notification said that it was silenced, inhibited or muted'
 )
 AS SELECT
-    site, alertname, fingerprint,
-    argMax(n.queue, n.version) AS queue, argMax(n.channel, n.version) AS channel, argMax(n.team, n.version) AS team,
-    argMax(n.kpi, n.version) AS kpi, argMax(n.severity, n.version) AS severity, n.fired_at AS fired_at,
-    -- In a tuple, for argMax passes over nulls.
-    tupleElement(argMax(tuple(n.resolved_at), n.version), 1) AS resolved_at,
+    site, alertname, fingerprint, queue, channel, team, kpi, severity, fired_at,
+    -- A Prometheus or Alertmanager that begins anew never tells the end of what it has forgotten.
+    if(told_end IS NULL AND leadInFrame(toNullable(fired_at)) OVER (
+        PARTITION BY site, alertname, fingerprint ORDER BY fired_at ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
+    ) IS NOT NULL, greatest(last_notified_at, fired_at), told_end) AS resolved_at,
     (toUnixTimestamp64Milli(resolved_at) - toUnixTimestamp64Milli(fired_at)) / 1000 AS duration_s,
-    if(endsWith(alertname, 'Low'), min(n.value), max(n.value)) AS worst_value,
-    tupleElement(argMax(tuple(n.value), n.version), 1) AS last_value,
-    tupleElement(argMax(tuple(n.numerator), n.version), 1) AS numerator,
-    tupleElement(argMax(tuple(n.denominator), n.version), 1) AS denominator,
-    tupleElement(argMax(tuple(n.target), n.version), 1) AS target,
-    tupleElement(argMax(tuple(n.at), n.version), 1) AS at,
-    count() AS notifications,
-    argMax(n.summary, n.version) AS summary, argMax(n.explain_url, n.version) AS explain_url,
-    toString(argMax(n.source, n.version)) AS source, max(n.muted) AS muted
-FROM ${database}.alert_history AS n FINAL
-GROUP BY site, alertname, fingerprint, fired_at
+    last_notified_at, worst_value, last_value, numerator, denominator, target, at, notifications, summary, explain_url,
+    source, muted
+FROM
+(
+    SELECT
+        site, alertname, fingerprint,
+        argMax(n.queue, n.version) AS queue, argMax(n.channel, n.version) AS channel, argMax(n.team, n.version) AS team,
+        argMax(n.kpi, n.version) AS kpi, argMax(n.severity, n.version) AS severity, n.fired_at AS fired_at,
+        -- In a tuple, for argMax passes over nulls.
+        tupleElement(argMax(tuple(n.resolved_at), n.version), 1) AS told_end,
+        max(n.notified_at) AS last_notified_at,
+        if(endsWith(alertname, 'Low'), min(n.value), max(n.value)) AS worst_value,
+        tupleElement(argMax(tuple(n.value), n.version), 1) AS last_value,
+        tupleElement(argMax(tuple(n.numerator), n.version), 1) AS numerator,
+        tupleElement(argMax(tuple(n.denominator), n.version), 1) AS denominator,
+        tupleElement(argMax(tuple(n.target), n.version), 1) AS target,
+        tupleElement(argMax(tuple(n.at), n.version), 1) AS at,
+        count() AS notifications,
+        argMax(n.summary, n.version) AS summary, argMax(n.explain_url, n.version) AS explain_url,
+        toString(argMax(n.source, n.version)) AS source, max(n.muted) AS muted
+    FROM ${database}.alert_history AS n FINAL
+    GROUP BY site, alertname, fingerprint, fired_at
+)
 COMMENT 'One row an episode of an alert: how long it fired, and the worst value';
 
 CREATE OR REPLACE VIEW ${database}.alert_history_now

@@ -9,17 +9,29 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, ConsumerRecord
+from hypothesis import given
+from hypothesis import strategies as st
 
+from schemas.config import Config
 from schemas.topics import ALERTS
-from sinks.clickhouse.alerts import AlertError, read_payload, rows_of
+from sinks.clickhouse.alerts import GROUP, AlertBatch, AlertError, read_payload, rows_of
 from tests.ingest.broker import Broker, DeadReader, running_broker
-from tests.sinks.clickhouse.store import Database, Server, database
-from tests.sinks.clickhouse.test_sink import PARTITIONS, config_of, sink_running, topics, until
+from tests.sinks.clickhouse.store import Database, Server, database, running
+from tests.sinks.clickhouse.test_sink import (
+    PARTITIONS,
+    committed,
+    config_of,
+    metrics,
+    sink_running,
+    topics,
+    until,
+)
 
 RECEIVED = 1_767_607_200_000
 FIRED = "2026-01-05T10:00:00.123456789Z"
@@ -46,6 +58,62 @@ def valued(value: str, **more: Any) -> dict[str, Any]:
     return found | {"annotations": found["annotations"] | {"value": value}}
 
 
+GRAFANA = {
+    "receiver": "callboard-history",
+    "status": "resolved",
+    "orgId": 1,
+    "alerts": [
+        {
+            "status": "resolved",
+            "labels": {
+                "alertname": "CallboardOccupancyHigh",
+                "grafana_folder": "Callboard",
+                "kpi": "occupancy",
+                "severity": "warning",
+                "site": "bank",
+                "team": "red",
+            },
+            "annotations": {
+                "at": "1767610800000",
+                "denominator": "n/a",
+                "explain_url": "http://board/explain?site=bank&team=red&kpi=occupancy",
+                "numerator": "n/a",
+                "summary": "Team red of bank has been busy 93.12%.",
+                "target": "0.9000",
+                "value": "0.9312",
+            },
+            "startsAt": "2026-01-05T11:00:00+01:00",
+            "endsAt": "2026-01-05T12:00:10.5+01:00",
+            "generatorURL": "http://grafana/alerting/grafana/cb-occupancy-high/view?orgId=1",
+            "fingerprint": "c6eadffa33fcdf37",
+            "silenceURL": "http://grafana/alerting/silence/new",
+            "dashboardURL": "",
+            "panelURL": "",
+            "values": {"value": 0.9312, "C": 1},
+            "valueString": "[ var='value' labels={site=bank, team=red} value=0.9312 ]",
+        }
+    ],
+    "groupLabels": {"alertname": "CallboardOccupancyHigh", "site": "bank"},
+    "commonLabels": {"site": "bank", "team": "red"},
+    "commonAnnotations": {},
+    "externalURL": "http://grafana/",
+    "version": "1",
+    "groupKey": '{}/{alertname=~"Callboard.+"}:{alertname="CallboardOccupancyHigh"}',
+    "truncatedAlerts": 0,
+    "title": "[RESOLVED] CallboardOccupancyHigh",
+    "state": "ok",
+    "message": "",
+}
+
+
+def _record(payload: bytes, received: int = RECEIVED, offset: int = 3) -> Any:
+    """A record of the topic."""
+    return ConsumerRecord(
+        *(ALERTS, 2, offset, received, 0, b"s", payload, None, 0, len(payload)),
+        headers=(("received", b"%d" % received),),
+    )
+
+
 def rows(payload: bytes, received: int = RECEIVED) -> list[Any]:
     return list(rows_of(read_payload(payload), received))
 
@@ -68,6 +136,72 @@ def test_an_alert_becomes_a_row_with_its_figures() -> None:
 def test_grafana_is_told_by_what_only_it_sends() -> None:
     (row,) = rows(webhook(alert(valueString="[ var='A' ]"), orgId=1))
     assert row["source"] == "grafana"
+
+
+def test_a_body_of_grafana_becomes_the_same_row() -> None:
+    (row,) = rows(orjson.dumps(GRAFANA))
+    assert (row["source"], row["receiver"], row["status"]) == (
+        "grafana",
+        "callboard-history",
+        "resolved",
+    )
+    assert (row["site"], row["team"], row["kpi"], row["severity"]) == (
+        "bank",
+        "red",
+        "occupancy",
+        "warning",
+    )
+    assert (row["fired_at"], row["resolved_at"]) == (1_767_607_200.0, 1_767_610_810.5)
+    assert (row["value"], row["numerator"], row["denominator"]) == (0.9312, None, None)
+    assert row["annotations"]["numerator"] == "n/a", "texts stay as they came"
+    assert row["explain_url"].startswith("http://board/explain?")
+
+
+def test_an_alert_that_always_fires_has_no_history() -> None:
+    batch = AlertBatch(0)
+    batch.take(_record(webhook(alert("CallboardWatchdog"), alert("Watchdog"), alert())))
+    ((_, lines),) = batch.parts()
+    assert [orjson.loads(line)["alertname"] for line in lines.lines] == ["CallboardServiceLevelLow"]
+    assert (batch.told, batch.bad) == ({"firing": 1}, [])
+
+
+def test_a_moment_to_come_ends_nothing_while_it_fires() -> None:
+    (row,) = rows(webhook(alert(endsAt="2026-01-05T10:04:00Z")))
+    assert (row["status"], row["resolved_at"]) == ("firing", None)
+
+
+def test_the_token_names_offsets_and_tells_a_topic_made_anew_from_the_old_one() -> None:
+    def token(received: int) -> str:
+        batch = AlertBatch(2, epoch=7)
+        batch.take(_record(webhook(alert()), received))
+        return batch.token("alert_history")
+
+    assert token(5) == token(5) == "7:alerts.raw:2:3-3:5:alert_history"
+    assert token(6) != token(5)
+
+
+_ODD = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False)
+    | st.text() | st.sampled_from([FIRED, NEVER, "firing", "resolved"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)  # fmt: skip
+_ALERT = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(("status", "startsAt", "endsAt", "fingerprint", "valueString"), _ODD),
+        "labels": _ODD | st.dictionaries(st.sampled_from(["alertname", "site", "kpi"]), _ODD),
+        "annotations": _ODD | st.dictionaries(st.sampled_from(["value", "at", "summary"]), _ODD),
+    },
+)
+
+
+@given(st.lists(_ODD | _ALERT, max_size=3), _ODD)
+def test_no_body_that_is_json_stops_the_reading(alerts: list[Any], receiver: Any) -> None:
+    batch = AlertBatch(0)
+    batch.take(_record(webhook(*alerts, receiver=receiver)))
+    written = sum(len(lines.lines) for _, lines in batch.parts())
+    assert written + len(batch.bad) == len(alerts)
 
 
 def test_figures_that_are_none_are_null() -> None:
@@ -217,6 +351,62 @@ async def test_bad_alerts_become_dead_letters_and_the_rest_goes_in(
         assert await found() == {("bad_alert", "alert"), ("bad_alert", "payload")}
 
 
+async def test_written_but_not_committed_it_is_written_again_and_counts_once(
+    broker: Broker, history: Database, epoch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = config_of(broker, history, epoch)
+    await topics(config)
+    await put(broker, mine(epoch, alert()), mine(epoch, valued("0.4")))
+
+    async def dies(self: Any, offsets: Any = None) -> None:
+        raise TimeoutError("the sink dies here")
+
+    with monkeypatch.context() as crash:
+        crash.setattr("aiokafka.AIOKafkaConsumer.commit", dies)
+        async with sink_running(config):
+            await until(lambda: [r["notifications"] for r in review(history, epoch)] == [2])
+    assert await _committed(config) is None
+    async with sink_running(config):
+        await until(lambda: asyncio.run(_committed(config)) is not None)
+        shown = await metrics(config)
+    assert [r["notifications"] for r in review(history, epoch)] == [2]
+    assert float(shown['callboard_sink_alerts_total{status="firing"}']) >= 2
+
+
+async def test_while_the_store_is_away_nothing_is_lost_and_rows_are_not_told_to_be_new(
+    broker: Broker, tmp_path: Path, epoch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sinks.clickhouse.writer.LONGEST_PAUSE_S", 0.3)
+    with running(tmp_path) as server, database(server, "callboard") as db:
+        config = config_of(broker, db, epoch)
+        async with sink_running(config):
+            await put(broker, mine(epoch, alert(fingerprint="a")))
+            await until(lambda: len(review(db, epoch)) == 1)
+            shown = await metrics(config)
+            assert float(shown["callboard_sink_last_insert_timestamp_seconds"]) == 0
+            await until(lambda: asyncio.run(_committed(config)) is not None)
+            before = await _committed(config)
+            await asyncio.to_thread(server.stop)
+            await put(broker, mine(epoch, alert(fingerprint="b")), mine(epoch, alert()))
+
+            async def retried() -> bool:
+                return float((await metrics(config))["callboard_sink_insert_retries_total"]) > 2
+
+            async with asyncio.timeout(90):
+                while not await retried():
+                    await asyncio.sleep(0.1)
+            assert await _committed(config) == before
+            again = Server(tmp_path, server.port)
+            await asyncio.to_thread(again.start)
+            await until(lambda: len(review(db, epoch)) == 3)
+        assert await _committed(config) != before
+    again.stop()
+
+
+async def _committed(config: Config) -> int | None:
+    return await committed(config, topic=ALERTS, group=GROUP)
+
+
 async def test_a_kill_at_any_moment_loses_and_doubles_nothing(
     broker: Broker, history: Database, epoch: int
 ) -> None:
@@ -246,7 +436,28 @@ async def test_a_kill_at_any_moment_loses_and_doubles_nothing(
     assert {row["notifications"] for row in review(history, epoch)} == {1}
 
 
-# --- the week ---------------------------------------------------------------------------------
+# --- episodes without an end, and the week -----------------------------------------------------
+
+
+def test_what_fires_anew_has_ended_before_though_nobody_told(history: Database) -> None:
+    later = RECEIVED + 7_200_000
+    fill(
+        history,
+        *rows(webhook(alert()), RECEIVED + 5_000),
+        *rows(webhook(alert()), RECEIVED + 65_000),
+        *rows(webhook(alert(startsAt=_iso(later))), later + 5_000),
+        *rows(webhook(alert(fingerprint="another")), RECEIVED + 5_000),
+    )
+    found = history.rows("SELECT * FROM alert_review WHERE fingerprint = 'f1' ORDER BY fired_at")
+    assert [(r["resolved_at"], r["duration_s"], r["notifications"]) for r in found] == [
+        ("2026-01-05 10:01:05.000", 64.877, 2),
+        (None, None, 1),
+    ]
+    firing = history.rows("SELECT fired_at FROM alert_history_now ORDER BY fired_at")
+    assert [row["fired_at"] for row in firing] == [
+        "2026-01-05 10:00:00.123",
+        "2026-01-05 12:00:00.000",
+    ]
 
 
 def test_a_week_in_review(history: Database) -> None:
@@ -259,13 +470,17 @@ def test_a_week_in_review(history: Database) -> None:
         told |= {"status": "resolved", "endsAt": _iso(fired + seconds * 1000)}
         lines += rows(webhook(told), fired + seconds * 1000)
     lines += rows(webhook(alert(startsAt=_iso(RECEIVED + 9_000_000), fingerprint="w")), RECEIVED)
-    body = b"\n".join(orjson.dumps(line) for line in lines)
-    history.client.raw_insert("alert_history", insert_block=body, fmt="JSONEachRow")
+    fill(history, *lines)
     (week,) = history.rows("SELECT * FROM alert_weekly")
     assert (week["week"], week["queue"]) == ("2026-01-05", "sales")
     assert (week["episodes"], week["unresolved"]) == (4, 1)
     assert (week["total_s"], week["median_s"], week["longest_s"]) == (780, 120, 600)
     assert week["worst_value"] == 0.4
+
+
+def fill(db: Database, *lines: Any) -> None:
+    body = b"\n".join(orjson.dumps(line) for line in lines)
+    db.client.raw_insert("alert_history", insert_block=body, fmt="JSONEachRow")
 
 
 def _iso(ms: int) -> str:

@@ -87,13 +87,15 @@ async def until(happened: Callable[[], bool], seconds: float = 60) -> None:
         await asyncio.sleep(0.1)
 
 
-async def committed(config: Config, partition: int = 0) -> int | None:
+async def committed(
+    config: Config, partition: int = 0, topic: str = ROWS, group: str = GROUP
+) -> int | None:
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=config.bootstrap, group_id=f"{GROUP}-{config.epoch}"
+        bootstrap_servers=config.bootstrap, group_id=f"{group}-{config.epoch}"
     )
     await consumer.start()
     try:
-        found: int | None = await consumer.committed(TopicPartition(ROWS, partition))
+        found: int | None = await consumer.committed(TopicPartition(topic, partition))
         return found
     finally:
         await consumer.stop()
