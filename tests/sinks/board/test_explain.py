@@ -86,6 +86,7 @@ async def ask(session: aiohttp.ClientSession, **given: Any) -> tuple[int, dict[s
         return response.status, await response.json()
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("share", [0.4, 0.85])
 async def test_the_parts_are_those_of_the_board_at_that_time(
     filled: Database, events: list[dict[str, Any]], share: float

@@ -16,7 +16,6 @@ from pipeline.simulate.stream import Simulation
 from schemas.events import read_event
 from schemas.kpis import (
     FORMULAS,
-    WINDOWS,
     abandonment_parts,
     aht_parts,
     asa_parts,
@@ -172,6 +171,7 @@ def replayed(events: Sequence[dict[str, Any]], at: int, told: SiteSettings) -> d
     return engine.site.view()
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("anchor", ["outcome", "arrival"])
 @pytest.mark.parametrize("share", [0.35, 0.8])
 def test_at_any_moment_the_contacts_add_up_to_the_board_of_then(
@@ -223,6 +223,10 @@ def test_by_every_formula(
 # --- whatever the order of events ----------------------------------------------------------------
 
 
+SPANS = ("5m", "60m", "total")
+"""Not `today`: ClickHouse has no first of two midnights, which the generated sites like to see."""
+
+
 @pytest.mark.timeout(300)
 @given(st.lists(fed(), min_size=3, max_size=3))
 @settings(
@@ -240,10 +244,10 @@ def test_whatever_the_order_of_events_the_contacts_add_up(db: Database, stories:
         site = Site(told.settings)
         for offset, frame in enumerate(told.frames):
             records.append(row_record(site, site.apply(frame, offset).rows, name=f"s{number}"))
-        expected[f"s{number}"] = by_engine(site.view(), told.settings, WINDOWS[::2])
+        expected[f"s{number}"] = by_engine(site.view(), site.settings, SPANS)
     assert db.write(*records) == []
     for name, parts in expected.items():
-        assert by_contacts(db, name, None, WINDOWS[::2]) == parts
+        assert by_contacts(db, name, None, SPANS) == parts
 
 
 # --- single contacts -----------------------------------------------------------------------------
