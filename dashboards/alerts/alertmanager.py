@@ -20,6 +20,8 @@ from schemas.settings import SiteSettings
 
 TEMPLATES = "callboard.tmpl"
 GROUP_WAIT, GROUP_INTERVAL, REPEAT = "5s", "30s", "4h"
+HISTORY_REPEAT = "1m"
+"""The history hears of what fires about once a minute, so that it knows the worst value."""
 GROUP_BY = ["alertname", "site", "queue", "team"]
 
 _NOBODY, _WATCHDOG, _HISTORY, _PEOPLE, _PAGER = (
@@ -78,7 +80,12 @@ def _route(muted: list[str], closed: list[str]) -> dict[str, Any]:
                 "matchers": ['alertname="CallboardWatchdog"'],
                 "repeat_interval": "1m",
             },
-            {"receiver": _HISTORY, "matchers": ['alertname=~"Callboard.+"'], "continue": True},
+            {
+                "receiver": _HISTORY,
+                "matchers": ['alertname=~"Callboard.+"'],
+                "repeat_interval": HISTORY_REPEAT,
+                "continue": True,
+            },
             *by_site,
             _people([], {}),
         ],

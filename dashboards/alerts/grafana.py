@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from dashboards.alerts import messages
-from dashboards.alerts.alertmanager import GROUP_INTERVAL, GROUP_WAIT, REPEAT
+from dashboards.alerts.alertmanager import GROUP_INTERVAL, GROUP_WAIT, HISTORY_REPEAT, REPEAT
 from dashboards.alerts.hours import closed_times, interval_name
 from dashboards.alerts.model import NOTHING, Alert
 from dashboards.alerts.promql import for_all
@@ -282,7 +282,12 @@ def _policy(alerts: tuple[Alert, ...], closed: list[str], config: Config) -> dic
         "repeat_interval": REPEAT,
         "routes": [
             {**watchdog, "object_matchers": [["alertname", "=", "CallboardWatchdog"]]},
-            {"receiver": _HISTORY, "object_matchers": everything, "continue": True},
+            {
+                "receiver": _HISTORY,
+                "object_matchers": everything,
+                "repeat_interval": HISTORY_REPEAT,
+                "continue": True,
+            },
             *by_site,
             _people(everything, {}, people, pager),
         ],
