@@ -99,13 +99,16 @@ class Comparing:
             return 0
         first = min(bounds.high, self._timelines.first_conflict)
         first = first if bounds.since == NEVER else min(first, bounds.since)
+        first -= first % self._settings.pane_ms
         span = self._store.span("team_panes") or self._store.span("queue_panes") or (first, first)
         end = min(bounds.horizon, span[1] + SLICE_MS)
         for low, high in _cut(first, end, SLICE_MS):
-            for pane in self._store.differences(low, high):
-                table = f"{pane['pane']}_panes"
-                self._store.insert(table, [_unknown(table, pane, self._settings.site)], version)
-                self._outcome.left_to_records += 1
+            found = self._store.differences(low, high)
+            for table in _PANES:
+                panes = [pane for pane in found if f"{pane['pane']}_panes" == table]
+                unknown = [_unknown(table, pane, self._settings.site) for pane in panes]
+                self._store.insert(table, unknown, version)
+            self._outcome.left_to_records += len(found)
         return self._outcome.left_to_records
 
     def check(self) -> int:

@@ -49,14 +49,15 @@ def history(hours: int = 7) -> list[RawRecord]:
 class _Live(Telling):
     """The live worker and sink: every frame's rows as a record of the rows topic."""
 
-    def __init__(self, settings: SiteSettings) -> None:
+    def __init__(self, settings: SiteSettings, epoch: int = EPOCH) -> None:
         super().__init__(settings, _Nowhere())  # type: ignore[arg-type]
+        self._epoch = epoch
         self.records: list[bytes] = []
 
     def _apply(self, frame: Any) -> None:
         self._offset += 1
         changes = self.site.apply(frame, self._offset)
-        version = EPOCH << 40 | self._offset
+        version = self._epoch << 40 | self._offset
         self.records.append(record(changes.rows, site=SITE, version=version, at=self.site.at))
 
 
@@ -65,9 +66,11 @@ class _Nowhere:
         """Rows go with the records."""
 
 
-def live(db: Database, records: list[RawRecord], settings: SiteSettings = OLD) -> _Live:
+def live(
+    db: Database, records: list[RawRecord], settings: SiteSettings = OLD, epoch: int = EPOCH
+) -> _Live:
     """What the pipeline stores of these records."""
-    told = _Live(settings)
+    told = _Live(settings, epoch)
     framing = Framing({SITE: told}, 1, Clock(), alone=True)
     journal_to(framing, records)
     assert db.write(*told.records) == []
@@ -290,6 +293,23 @@ def test_an_empty_store_is_filled_from_a_file_and_agrees_with_replay(
     once = everything(db)
     run(str(path), "--yes")
     assert everything(db) == once
+
+
+def test_contacts_cut_in_two_by_a_new_epoch_are_made_whole_from_files(
+    db: Database, home: Path
+) -> None:
+    first, second = day_and_after()
+    middle = len(first) // 2
+    live(db, first[:middle], NEW)
+    live(db, first[middle:] + second, NEW, EPOCH + 1)
+    path = home / "raw.ndjson"
+    path.write_bytes(b"".join(r.payload + b"\n" for r in first + second))
+    end = second[0].received - HOUR
+    wanted = by_replay(first, NEW, end)
+    assert by_sql(db, end) != wanted
+    run(str(path), "--yes")
+    assert by_sql(db, end) == wanted
+    assert differences(db) == 0
 
 
 def test_a_history_that_begins_late_leaves_what_it_does_not_know(db: Database, home: Path) -> None:
