@@ -44,7 +44,7 @@ def manifests(overlay: str) -> list[dict[str, Any]]:
     """What an overlay builds."""
     done = subprocess.run(
         [
-            *("kubectl", "kustomize", "--load-restrictor", "LoadRestrictionsNone"),
+            *(str(BIN / "kubectl"), "kustomize", "--load-restrictor", "LoadRestrictionsNone"),
             f"deploy/kubernetes/overlays/{overlay}",
         ],
         cwd=ROOT,
