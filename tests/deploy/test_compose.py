@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from pipeline.cli.main import COMMANDS
 from schemas.config import Config, misspelt_variables
 from schemas.settings import load_site_file
 from tests.deploy.files import BIN, KNOWN, PINNED, ROOT, compose
+from tests.programs import program
 
 OURS = ("door", "ingest", "worker", "sink", "board", "topics", "migrate", "alerts", "simulate")
 ROLES = ("door", "ingest", "worker", "sink", "board")
@@ -186,8 +186,7 @@ def test_the_files_of_alerts_go_where_they_are_read(tmp_path: Path) -> None:
 
 
 def test_prometheus_accepts_its_configuration() -> None:
-    tool = shutil.which("promtool")
-    assert tool, "promtool is missing (Debian package prometheus)"
+    tool = program("promtool")
     checked = subprocess.run(
         [tool, "check", "config", "--syntax-only", str(ROOT / "deploy/prometheus/prometheus.yml")],
         capture_output=True,
@@ -199,8 +198,7 @@ def test_prometheus_accepts_its_configuration() -> None:
 
 def test_alertmanager_accepts_what_it_starts_with() -> None:
     """Its own configuration is checked with the alerts; this is the one of a quiet Alertmanager."""
-    tool = shutil.which("amtool")
-    assert tool, "amtool is missing (Debian package prometheus-alertmanager)"
+    tool = program("amtool")
     quiet = ROOT / "deploy/alertmanager/quiet.yml"
     checked = subprocess.run(
         [tool, "check-config", str(quiet)], capture_output=True, text=True, check=False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import threading
 import time
@@ -22,6 +21,7 @@ from dashboards.boards import promql as ask
 from tests.dashboards.boards.grafana import ALL, Target, Value, everything, expand_promql
 from tests.dashboards.boards.pages import SITES, pages
 from tests.ports import free_port
+from tests.programs import program
 
 QUERIES = [target for target in everything() if target.is_promql]
 WALL = "callboard-wallboard"
@@ -87,10 +87,8 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
 
 
 def _command(folder: Path, port: int) -> list[str]:
-    program = shutil.which("prometheus")
-    assert program is not None, "prometheus is not installed"
     return [
-        program,
+        program("prometheus"),
         f"--config.file={folder}/prometheus.yml",
         f"--storage.tsdb.path={folder}/data",
         f"--web.listen-address=127.0.0.1:{port}",
