@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Any, cast
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import niquests
 from grafana_client.api import GrafanaApi
@@ -35,16 +35,15 @@ class Grafana:
             raise PushError(f"{_shown(url)} is no address of a Grafana; give http://host:port")
         if not token and not (parts.username and parts.password):
             raise PushError(
-                "no token: give a service account's token by CALLBOARD_GRAFANA_TOKEN or --token"
+                "no token: give a service account's token by CALLBOARD_GRAFANA_TOKEN or --token, "
+                "or a user in the address: http://user:password@host:port"
             )
         self.url = _shown(url)
-        self._secrets = [text for text in (token, parts.password or "", *secrets) if text]
+        user, password = unquote(parts.username or ""), unquote(parts.password or "")
+        self._secrets = [t for t in (token, password, parts.password or "", *secrets) if t]
         # The client puts "api" behind the path as it is.
-        path = parts.path.rstrip("/") + "/"
         self._api = GrafanaApi.from_url(
-            urlunsplit((parts.scheme, parts.netloc, path, "", "")),
-            credential=token or None,
-            timeout=TIMEOUT_S,
+            f"{self.url}/", credential=token or (user, password), timeout=TIMEOUT_S
         )
 
     @property

@@ -52,6 +52,7 @@ class Grafana:
         self.writes: list[str] = []
         self.refuse: dict[str, tuple[int, str]] = {}
         self.has_playlists = True
+        self.allowed = f"Bearer {TOKEN}"
         self.url = ""
 
     def answer(self, verb: str, path: str, body: Any, token: str) -> Any:
@@ -59,7 +60,7 @@ class Grafana:
         for start, (status, message) in self.refuse.items():
             if f"{verb} {path}".startswith(start):
                 raise Answer(status, message)
-        if token != f"Bearer {TOKEN}":
+        if token != self.allowed:
             raise Answer(401, f"Invalid API key {token}")
         for (known, pattern), method in ROUTES.items():
             match = re.fullmatch(pattern, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import subprocess
 import sys
@@ -337,3 +338,16 @@ def _state(grafana: Grafana) -> dict[str, Any]:
         "groups",
     )
     return {kind: copy.deepcopy(getattr(grafana, kind)) for kind in kinds}
+
+
+def test_a_user_in_the_address_may_have_any_password(grafana: Grafana) -> None:
+    grafana.allowed = "Basic " + base64.b64encode(b"admin:p@s/s").decode()
+    address = grafana.url.replace("//", "//admin:p%40s%2Fs@")
+    done = push(grafana, CALLBOARD_GRAFANA_URL=address, CALLBOARD_GRAFANA_TOKEN="")
+    assert done.code == 0, done.err
+    assert "callboard-walls" in grafana.playlists
+    grafana.allowed = "Basic of another"
+    refused = push(grafana, CALLBOARD_GRAFANA_URL=address, CALLBOARD_GRAFANA_TOKEN="")
+    assert refused.code == 1
+    assert "p@s/s" not in refused.err
+    assert "p%40s" not in refused.err
