@@ -23,13 +23,13 @@ PINNED = re.compile(r"[a-z0-9./-]+:[\w.-]+@sha256:[0-9a-f]{64}")
 
 
 @cache
-def compose() -> dict[str, Any]:
+def compose(**variables: str) -> dict[str, Any]:
     """docker-compose.yml with every profile, as `docker compose config` resolves it."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("CALLBOARD_")}
     done = subprocess.run(
         [str(BIN / "docker-compose"), "--profile", "*", "config", "--format", "json"],
         cwd=ROOT,
-        env=kept,
+        env={**kept, **variables},
         capture_output=True,
         text=True,
         check=False,

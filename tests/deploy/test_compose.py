@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,16 +16,26 @@ import yaml
 from pipeline.cli.main import COMMANDS
 from schemas.config import Config, misspelt_variables
 from schemas.settings import load_site_file
+from tests.dashboards.push.grafana_api import running
 from tests.deploy.files import BIN, KNOWN, PINNED, ROOT, compose
 from tests.programs import program
 
-OURS = ("door", "ingest", "worker", "sink", "board", "topics", "migrate", "alerts", "simulate")
+JOBS = ("topics", "migrate", "alerts", "grafana-push", "backfill")
+OURS = ("door", "ingest", "worker", "sink", "board", *JOBS, "simulate")
 ROLES = ("door", "ingest", "worker", "sink", "board")
 
 
 def services() -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = compose()["services"]
     return found
+
+
+def asked(name: str) -> list[str]:
+    """What of callboard a service of ours runs."""
+    service = services()[name]
+    if not service.get("entrypoint"):
+        return list(service["command"])
+    return " ".join(service["entrypoint"]).split("pipeline.cli.main ")[1].split()
 
 
 def environments() -> Iterator[tuple[str, str, str]]:
@@ -36,7 +49,7 @@ def test_every_variable_of_ours_exists_and_every_command_too() -> None:
         if variable.startswith("CALLBOARD_"):
             assert variable in KNOWN, name
     for name in OURS:
-        assert services()[name]["command"][0] in COMMANDS, name
+        assert asked(name)[0] in COMMANDS, name
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -47,7 +60,8 @@ def test_a_role_can_read_its_environment(name: str, tmp_path: Path) -> None:
             secret = tmp_path / Path(value).name
             secret.write_text("secret")
             environ[variable] = str(secret)
-            assert Path(value).name in [s["source"] for s in services()[name]["secrets"]]
+            given = services()[name]["secrets"]
+            assert Path(value).name in [one["source"] for one in given]
     assert misspelt_variables(environ) == []
     Config.from_env(environ)
 
@@ -76,8 +90,8 @@ def test_ports_are_open_to_this_machine_only() -> None:
         for port in service.get("ports") or ()
     }
     assert set(published.values()) == {"127.0.0.1"}
-    for asked in (("door", 7070), ("board", 7080), ("grafana", 3000), ("prometheus", 9090)):
-        assert asked in published
+    for wanted in (("door", 7070), ("board", 7080), ("grafana", 3000), ("prometheus", 9090)):
+        assert wanted in published
 
 
 def test_containers_can_do_little() -> None:
@@ -104,11 +118,10 @@ def test_prometheus_scrapes_the_roles_at_their_ports() -> None:
     scraped = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
     jobs = {job["job_name"]: job for job in scraped["scrape_configs"]}
     for name in ("door", "ingest", "worker", "sink"):
-        (asked,) = jobs[f"callboard-{name}"]["dns_sd_configs"]
-        assert asked["names"] == [name]
-        assert (
-            str(asked["port"]) == services()[name]["environment"][f"CALLBOARD_{name.upper()}_PORT"]
-        )
+        (found,) = jobs[f"callboard-{name}"]["dns_sd_configs"]
+        assert found["names"] == [name]
+        port = services()[name]["environment"][f"CALLBOARD_{name.upper()}_PORT"]
+        assert str(found["port"]) == port
 
 
 def test_what_is_waited_for_comes_first() -> None:
@@ -148,7 +161,8 @@ def test_grafana_reads_what_the_deployment_has() -> None:
     assert Path(secret).name in [s["source"] for s in services()["grafana"]["secrets"]]
     (provider,) = yaml.safe_load((folder / "dashboards/callboard.yml").read_text())["providers"]
     mounted = {volume["target"] for volume in services()["grafana"]["volumes"]}
-    assert provider["options"]["path"] in mounted
+    assert "/etc/callboard/dashboards" in mounted
+    assert provider["options"]["path"] == "/tmp/dashboards"
     assert provider["folderUid"] == "callboard"
 
 
@@ -226,3 +240,86 @@ def test_secrets_are_made_once_and_closed_to_others(tmp_path: Path) -> None:
     passwords = [text for name, text in first.items() if not name.endswith(".xml")]
     assert len(set(passwords)) == len(passwords)
     assert all(len(text) == 48 for text in passwords)
+
+
+def started(
+    name: str, places: dict[str, str], **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the start script of a service with other places than those of its container."""
+    text = services()[name]["entrypoint"][2].replace("$$", "$")
+    for place, other in places.items():
+        assert place in text, place
+        text = text.replace(place, other)
+    environ = {"PATH": os.environ["PATH"], **services()[name]["environment"], **variables}
+    return subprocess.run(
+        ["/bin/sh", "-c", text], cwd=ROOT, env=environ, capture_output=True, text=True, check=False
+    )
+
+
+def test_grafana_starts_with_boards_that_lead_to_ours(tmp_path: Path) -> None:
+    (tmp_path / "run.sh").write_text('#!/bin/sh\necho "$CALLBOARD_DOOR_TOKEN"\n')
+    (tmp_path / "run.sh").chmod(0o755)
+    (tmp_path / "token").write_text("of the door")
+    generated = ROOT / "dashboards/generated/grafana"
+    done = started(
+        "grafana",
+        {
+            "/etc/callboard/dashboards": str(generated),
+            "/tmp/dashboards": str(tmp_path / "boards"),
+            "/run/secrets/door_token": str(tmp_path / "token"),
+            "/run.sh": str(tmp_path / "run.sh"),
+        },
+        CALLBOARD_BOARD_URL="https://board.example.org",
+    )
+    assert done.stdout == "of the door\n", done.stderr
+    for path in generated.glob("*.json"):
+        told = path.read_text().replace("http://127.0.0.1:7080", "https://board.example.org")
+        assert (tmp_path / "boards" / path.name).read_text() == told
+    assert "https://board.example.org" in (tmp_path / "boards/callboard-oncall.json").read_text()
+
+
+def test_the_playlist_is_brought_with_the_password_of_grafana(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("0a1b")
+    with running() as grafana:
+        grafana.allowed = "Basic " + base64.b64encode(b"admin:0a1b").decode()
+        done = started(
+            "grafana-push",
+            {
+                "/run/secrets/grafana_admin_password": str(tmp_path / "password"),
+                "grafana:3000": grafana.url.removeprefix("http://"),
+                "exec python": f"exec {sys.executable}",
+            },
+        )
+        assert done.returncode == 0, done.stderr
+        assert "callboard-walls" in grafana.playlists
+        assert not grafana.groups, "alerts come by file"
+    assert "0a1b" not in done.stdout + done.stderr
+
+
+def test_an_analyst_can_be_made_with_what_is_mounted(tmp_path: Path) -> None:
+    for volume in services()["clickhouse-users"]["volumes"]:
+        (tmp_path / Path(volume["target"]).name).write_bytes(Path(volume["source"]).read_bytes())
+    made = subprocess.run(
+        ["/bin/bash", str(tmp_path / "apply.sh"), "print", "analyst", "anna", "bank"],
+        input="secret\n",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr
+    assert "CREATE USER IF NOT EXISTS anna" in made.stdout
+
+
+def test_kafka_names_the_port_at_which_this_machine_reaches_it() -> None:
+    found = compose(CALLBOARD_KAFKA_PORT="19094")["services"]["kafka"]
+    assert found["ports"][0]["published"] == "19094"
+    assert "HOST://127.0.0.1:19094" in found["environment"]["KAFKA_ADVERTISED_LISTENERS"]
+
+
+def test_rows_of_a_backfill_wait_on_a_disk_that_its_user_may_write() -> None:
+    service = services()["backfill"]
+    place = service["environment"]["TMPDIR"]
+    assert place in [v["target"] for v in service["volumes"] if v["type"] == "volume"]
+    lines = (ROOT / "deploy/docker/Dockerfile").read_text()
+    uid = service["user"].split(":")[0]
+    assert f"install --directory --owner={uid} --group={uid} {place}" in lines

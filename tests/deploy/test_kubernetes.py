@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import os
 import re
 import runpy
+import subprocess
+from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
@@ -13,7 +19,7 @@ import yaml
 from pipeline.cli.main import COMMANDS
 from schemas.config import Config, misspelt_variables
 from schemas.topics import TOPICS
-from tests.deploy.files import KNOWN, OVERLAYS, PINNED, ROOT, compose, manifests, of_kind
+from tests.deploy.files import BIN, KNOWN, OVERLAYS, PINNED, ROOT, compose, manifests, of_kind
 
 VERSION = "1.32"
 ROLES = ("door", "ingest", "worker", "sink", "board")
@@ -21,7 +27,6 @@ ROLES = ("door", "ingest", "worker", "sink", "board")
 CUSTOM: dict[str, tuple[str, tuple[str, ...]]] = {
     "Kafka": ("kafka.strimzi.io/v1", ("kafka.listeners", "kafka.config", "entityOperator")),
     "KafkaNodePool": ("kafka.strimzi.io/v1", ("replicas", "roles", "storage.volumes")),
-    "KafkaUser": ("kafka.strimzi.io/v1", ("authorization.acls",)),
     "ClickHouseInstallation": (
         "clickhouse.altinity.com/v1",
         ("configuration.clusters", "templates.podTemplates", "templates.volumeClaimTemplates"),
@@ -183,9 +188,10 @@ def test_every_dashboard_is_brought(overlay: str) -> None:
     assert brought == wanted
 
 
-@each_overlay
-def test_the_acls_cover_every_topic_and_group(overlay: str) -> None:
-    acls = of_kind(overlay, "KafkaUser")["callboard-roles"]["spec"]["authorization"]["acls"]
+def test_the_acls_cover_every_topic_and_group() -> None:
+    user = yaml.safe_load((ROOT / "deploy/kubernetes/kafka-user.yaml").read_text())
+    assert (user["apiVersion"], user["kind"]) == ("kafka.strimzi.io/v1", "KafkaUser")
+    acls = user["spec"]["authorization"]["acls"]
     prefixes = [a["resource"]["name"] for a in acls if a["resource"]["type"] == "topic"]
     for topic in [*(spec.name for spec in TOPICS), "callboard-agents-state-changelog"]:
         assert any(topic.startswith(prefix) for prefix in prefixes), topic
@@ -210,3 +216,106 @@ def test_the_small_one_needs_no_second_broker() -> None:
     assert len(copies) == 7
     assert set(copies.values()) == {1}
     assert {p["spec"]["replicas"] for p in of_kind("small", "KafkaNodePool").values()} == {1}
+
+
+def script(name: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("CALLBOARD_")}
+    return subprocess.run(
+        [str(ROOT / "deploy/kubernetes" / name), *arguments],
+        env={**environ, "PATH": f"{BIN}:{os.environ['PATH']}", **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@each_overlay
+def test_links_of_alerts_and_boards_lead_to_the_configured_addresses(overlay: str) -> None:
+    built = script("build.sh", str(ROOT / "deploy/kubernetes/overlays" / overlay))
+    assert built.returncode == 0, built.stderr
+    assert not re.search(r"127\.0\.0\.1:(7080|3000)", built.stdout)
+    found = [one for one in yaml.safe_load_all(built.stdout) if one]
+    assert len(found) == len(manifests(overlay))
+    config = config_map(overlay, "callboard-config")
+    (rules,) = (one for one in found if one["kind"] == "PrometheusRule")
+    alerts = [rule for group in rules["spec"]["groups"] for rule in group["rules"]]
+    links = [rule["annotations"] for rule in alerts if "annotations" in rule]
+    assert links
+    for told in links:
+        assert told["runbook_url"].startswith(f"{config['CALLBOARD_BOARD_URL']}/runbooks/")
+        assert told["dashboard_url"].startswith(config["CALLBOARD_GRAFANA_URL"])
+    boards = [
+        json.loads(text)
+        for one in found
+        if one["kind"] == "ConfigMap"
+        and one["metadata"].get("labels", {}).get("grafana_dashboard") == "1"
+        for text in one["data"].values()
+    ]
+    home = [v for b in boards for v in b["templating"]["list"] if v["name"] == "board_url"]
+    assert home
+    assert {variable["query"] for variable in home} == {config["CALLBOARD_BOARD_URL"]}
+
+
+def test_the_operators_alertmanager_finds_templates_and_door(tmp_path: Path) -> None:
+    """The operator writes the configuration to config_out; what lies beside it stays in config."""
+    token = tmp_path / "token"
+    token.write_text("of the door")
+    made = script(
+        "alertmanager.sh", str(ROOT / "deploy/settings"), CALLBOARD_DOOR_TOKEN_FILE=str(token)
+    )
+    assert made.returncode == 0, made.stderr
+    secret = yaml.safe_load(made.stdout)
+    kubernetes_validate.validate(secret, VERSION, strict=True)
+    content = {name: base64.b64decode(text).decode() for name, text in secret["data"].items()}
+    (written,) = (name for name in content if name.endswith(".tmpl"))
+    config = yaml.safe_load(content["alertmanager.yaml"])
+    assert config["templates"] == [f"/etc/alertmanager/config/{written}"]
+    (door,) = next(r for r in config["receivers"] if r["name"] == "history")["webhook_configs"]
+    service = of_kind("production", "Service")["callboard-door"]
+    address = f"{service['metadata']['name']}.{service['metadata']['namespace']}"
+    assert door["url"] == f"http://{address}:{service['spec']['ports'][0]['port']}/v1/alerts"
+    assert door["http_config"]["authorization"]["credentials"] == "of the door"
+    policies = of_kind("production", "NetworkPolicy")
+    (rule,) = policies["callboard-metrics"]["spec"]["ingress"]
+    (peer,) = rule["from"]
+    assert secret["metadata"]["namespace"] in peer["namespaceSelector"]["matchLabels"].values()
+    assert 7070 in [port["port"] for port in rule["ports"]]
+
+
+@each_overlay
+def test_only_roles_reach_kafka(overlay: str) -> None:
+    """Strimzi's own policy lets everybody in to a listener that names no peers."""
+    (listener,) = of_kind(overlay, "Kafka")["callboard"]["spec"]["kafka"]["listeners"]
+    roles = {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "callboard"}}}
+    assert listener["networkPolicyPeers"] == [roles]
+    own = of_kind(overlay, "NetworkPolicy")["callboard-kafka-clients"]["spec"]["ingress"]
+    assert own[0] == {"from": [roles], "ports": [{"protocol": "TCP", "port": listener["port"]}]}
+
+
+@each_overlay
+def test_the_board_reaches_the_store_to_explain(overlay: str) -> None:
+    policy = of_kind(overlay, "NetworkPolicy")["callboard-to-clickhouse"]["spec"]
+    (chosen,) = policy["podSelector"]["matchExpressions"]
+    for name, pod in pods(overlay).items():
+        environ = {one["name"] for one in container(overlay, name).get("env", ())}
+        asks = "CALLBOARD_CLICKHOUSE_USER" in environ or "CLICKHOUSE_HOST" in environ
+        component = pod["metadata"]["labels"]["app.kubernetes.io/component"]
+        assert (component in chosen["values"]) == asks, name
+    assert "board" in chosen["values"]
+
+
+@each_overlay
+def test_access_is_controlled_as_in_compose(overlay: str) -> None:
+    files = of_kind(overlay, "ClickHouseInstallation")["callboard"]["spec"]["configuration"][
+        "files"
+    ]
+    here = ElementTree.fromstring(files["config.d/callboard.xml"])
+    there = ElementTree.parse(ROOT / "deploy/clickhouse/config.d/callboard.xml").getroot()
+
+    def said(root: ElementTree.Element, part: str) -> dict[str, str | None]:
+        return {one.tag: one.text for one in root.find(part) or ()}
+
+    for part in ("access_control_improvements", "backups"):
+        assert said(here, part) == said(there, part) != {}
+    brought = config_map(overlay, "callboard-clickhouse-users")
+    assert set(brought) == {p.name for p in (ROOT / "deploy/clickhouse").iterdir() if p.is_file()}
