@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ENGINE := build/native/.built
 
-.PHONY: help demo test check fix bench lock native up down clean
+.PHONY: help demo test check fix bench lock native generate up down clean
 help:           ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -34,6 +34,10 @@ lock: $(READY)  ## pin all dependencies anew
 	  --no-emit-index-url --extra test pyproject.toml -o requirements.lock
 
 native: $(ENGINE)  ## compile the engine, where there is a C compiler
+
+generate: $(READY)  ## write dashboards, alert rules and what Kubernetes takes of them anew
+	$(BIN)/python -m dashboards
+	$(BIN)/python deploy/kubernetes/rules.py
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
