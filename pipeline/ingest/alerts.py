@@ -17,18 +17,31 @@ MAX_ALERT_BYTES = 1024 * 1024
 """A larger body is refused; Alertmanager's `max_alerts` bounds what it sends at once."""
 
 
+MAX_ALERTS = 5_000
+"""Of one body; the sink takes no more either."""
+
+
 class BadAlerts(ValueError):
     """A body that is no webhook; the message says what was expected."""
 
 
+class TooManyAlerts(BadAlerts):
+    """A body with more alerts than are taken."""
+
+
 def take_alerts(body: bytes, received: int) -> tuple[RawRecord, int]:
-    """The record to keep and the number of alerts in it. Raises `BadAlerts`."""
+    """The record to keep and the number of alerts in it.
+
+    Raises `BadAlerts`, of too many `TooManyAlerts`.
+    """
     try:
         told = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise BadAlerts(f"the body is not JSON: {error}") from None
     if not isinstance(told, dict) or not isinstance(told.get("alerts"), list):
         raise BadAlerts("the body is no webhook: an object with a list `alerts` is expected")
+    if len(told["alerts"]) > MAX_ALERTS:
+        raise TooManyAlerts(f"more than {MAX_ALERTS} alerts in one body; set max_alerts")
     return RawRecord(_site_of(told), body, received, format=ALERT_FORMAT), len(told["alerts"])
 
 

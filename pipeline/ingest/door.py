@@ -23,7 +23,7 @@ import orjson
 from aiohttp import web
 from aiokafka.errors import KafkaError
 
-from pipeline.ingest.alerts import MAX_ALERT_BYTES, BadAlerts, take_alerts
+from pipeline.ingest.alerts import MAX_ALERT_BYTES, BadAlerts, TooManyAlerts, take_alerts
 from pipeline.ingest.body import take_body
 from pipeline.ingest.intake import Intake, NotKept
 from pipeline.ingest.journal import JournalError
@@ -157,6 +157,8 @@ class Door:
             raise Refusal(413, f"the body is larger than {MAX_ALERT_BYTES} bytes; set max_alerts")
         try:
             record, count = take_alerts(body, self._clock.now_ms())
+        except TooManyAlerts as error:
+            raise Refusal(413, str(error)) from None
         except BadAlerts as error:
             raise Refusal(400, str(error)) from None
         await self.intake.keep([record])

@@ -40,6 +40,10 @@ POLL_RECORDS = 200
 REQUEST_S = 5.0
 PAUSE_S = 1.0
 PAYLOAD_BYTES = 65_536
+MAX_ALERTS = 5_000
+"""Of one payload; what holds more is used by nobody, and would fill memory and dead letters."""
+MAX_WORD = 200
+"""Longest receiver, and longest part of a text that messages quote."""
 NEVER_MS = 2**31 - 1
 TOLD = ("severity", "queue", "channel", "team", "kpi")
 """Labels that have a column."""
@@ -67,13 +71,15 @@ def read_payload(payload: bytes) -> dict[str, Any]:
         raise AlertError(f"not JSON: {error}") from None
     if not isinstance(told, dict) or not isinstance(told.get("alerts"), list):
         raise AlertError("not the JSON of a webhook: an object with a list `alerts`")
+    if len(told["alerts"]) > MAX_ALERTS:
+        raise AlertError(f"{len(told['alerts'])} alerts, at most {MAX_ALERTS} are taken")
     return told
 
 
 def rows_of(told: Mapping[str, Any], received: int) -> Iterator[Row | AlertError]:
     """For each alert of a payload its row, or what is wrong with it; `received` is epoch ms."""
     source = "grafana" if _is_grafana(told) else "alertmanager"
-    about = {"source": source, "receiver": str(told.get("receiver") or "")}
+    about = {"source": source, "receiver": _word(told.get("receiver"))[:MAX_WORD]}
     for alert in told["alerts"]:
         try:
             yield _row(alert, received) | about
@@ -94,13 +100,13 @@ def _row(alert: object, received: int) -> Row:
         raise AlertError("label alertname is missing")
     fired = _moment(alert.get("startsAt"))
     if fired is None:
-        raise AlertError(f"startsAt {alert.get('startsAt')!r} is no moment")
+        raise AlertError(f"startsAt {_word(alert.get('startsAt'))[:MAX_WORD]!r} is no moment")
     resolved, muted = _status(alert)
     ended = (_moment(alert.get("endsAt")) or received) if resolved else None
     row: Row = {
         "site": labels.get("site", ""),
         "alertname": labels["alertname"],
-        "fingerprint": str(alert.get("fingerprint") or _digest(labels)),
+        "fingerprint": _word(alert.get("fingerprint")) or _digest(labels),
         "fired_at": fired / 1000,
         "notified_at": received / 1000,
         "status": "resolved" if resolved else "firing",
@@ -121,7 +127,12 @@ def _texts(alert: Mapping[str, Any], name: str) -> dict[str, str]:
     found = alert.get(name) or {}
     if not isinstance(found, dict):
         raise AlertError(f"{name} is no object")
-    return {str(key): str(value) for key, value in found.items()}
+    return {key: _word(value) for key, value in found.items()}
+
+
+def _word(value: object) -> str:
+    """A text or a number as text; empty for all else, which may be nested beyond any printing."""
+    return str(value) if isinstance(value, str | int | float) else ""
 
 
 def _status(alert: Mapping[str, Any]) -> tuple[bool, bool]:
@@ -131,7 +142,7 @@ def _status(alert: Mapping[str, Any]) -> tuple[bool, bool]:
         by = ("silencedBy", "inhibitedBy", "mutedBy")
         return status.get("state") == "resolved", any(status.get(name) for name in by)
     if status not in ("firing", "resolved"):
-        raise AlertError(f"status {status!r} is neither firing nor resolved")
+        raise AlertError(f"status {_word(status)[:MAX_WORD]!r} is neither firing nor resolved")
     return status == "resolved", False
 
 
@@ -165,6 +176,14 @@ def _digest(labels: Mapping[str, str]) -> str:
     return md5(text, usedforsecurity=False).hexdigest()[:16]
 
 
+def _dumped(alert: object) -> bytes:
+    """The alert as JSON; empty if it is nested deeper than can be written, though it was read."""
+    try:
+        return orjson.dumps(alert)
+    except TypeError:
+        return b""
+
+
 @dataclass(slots=True)
 class AlertBatch(Batch):
     """The notifications of a range of offsets, as one insert.
@@ -192,7 +211,7 @@ class AlertBatch(Batch):
         lines = self.tables.setdefault(TABLE, Lines())
         for alert, row in zip(told["alerts"], rows_of(told, received), strict=True):
             if isinstance(row, AlertError):
-                self.bad.append(BadRow(place, "alert", str(row), orjson.dumps(alert)))
+                self.bad.append(BadRow(place, "alert", str(row), _dumped(alert) or payload))
                 continue
             if row["alertname"] in WATCHDOGS:
                 continue

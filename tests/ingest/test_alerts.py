@@ -10,7 +10,7 @@ import aiohttp
 import orjson
 import pytest
 
-from pipeline.ingest.alerts import MAX_ALERT_BYTES
+from pipeline.ingest.alerts import MAX_ALERT_BYTES, MAX_ALERTS
 from pipeline.ingest.feeding import journal_folder
 from pipeline.ingest.journal import read_journal
 from pipeline.ingest.raw import ALERT_FORMAT
@@ -77,6 +77,9 @@ async def test_other_content_and_too_much_of_it_are_refused(client: Client) -> N
     assert (status, "application/json" in answer["error"]) == (415, True)
     large = orjson.dumps({"alerts": [], "more": "x" * MAX_ALERT_BYTES})
     status, answer = await client.post(large)
+    assert (status, "max_alerts" in answer["error"]) == (413, True)
+    crowd = orjson.dumps({"alerts": [0] * (MAX_ALERTS + 1)})
+    status, answer = await client.post(crowd)
     assert (status, "max_alerts" in answer["error"]) == (413, True)
 
 
