@@ -16,7 +16,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from dashboards.alerts import messages
-from dashboards.alerts.alertmanager import GROUP_INTERVAL, GROUP_WAIT, HISTORY_REPEAT, REPEAT
+from dashboards.alerts.alertmanager import (
+    GROUP_BY,
+    GROUP_INTERVAL,
+    GROUP_WAIT,
+    HISTORY_REPEAT,
+    REPEAT,
+)
 from dashboards.alerts.hours import closed_times, interval_name
 from dashboards.alerts.model import NOTHING, Alert
 from dashboards.alerts.promql import for_all
@@ -30,7 +36,7 @@ INTERVAL = "10s"
 """Grafana's own interval; its rules evaluate no more often."""
 ALWAYS = "callboard: always"
 
-_GROUP_BY = ["grafana_folder", "alertname", "site", "queue", "team"]
+_GROUP_BY = ["grafana_folder", *GROUP_BY]
 _HISTORY, _PEOPLE, _PAGER, _WATCHDOG = (
     "callboard-history",
     "callboard-people",
@@ -266,7 +272,8 @@ def _policy(alerts: tuple[Alert, ...], closed: list[str], config: Config) -> dic
     everything = [["alertname", "=~", "Callboard.+"]]
     by_site = [
         _people(
-            [["site", "=", _literal(site)], ["alertname", "=~", muted]],
+            # In the order in which Grafana keeps them, or each push would find them changed.
+            [["alertname", "=~", muted], ["site", "=", _literal(site)]],
             {"mute_time_intervals": [_literal(interval_name(site))]},
             people,
             pager,

@@ -152,14 +152,14 @@ QUEUE_GROWING = Alert(
     lasts="2m",
     summary=f"More and more wait in {_WHERE}, and no agent is free.",
     description=(
-        "{numerator} contacts wait, {denominator} waited 5 minutes ago ({value} more), "
+        "{numerator} contacts wait, {before} waited 5 minutes ago ({value} more), "
         "and no agent of the site is available."
     ),
     figures=Figures(
         value=Figure(f"({_WAITING} - {_WAITED})"),
         target=Figure("vector(0)"),
         numerator=Figure(_WAITING),
-        denominator=Figure(_WAITED),
+        more={"before": Figure(_WAITED)},
     ),
     dashboard="callboard-oncall",
     guards=(_enough(_WAITING), f"unless on (site) ({_FREE} > 0)"),

@@ -69,7 +69,11 @@ SOURCE_SILENT = Alert(
         numerator=Figure(_SILENCE, "seconds"),
     ),
     dashboard=_DASHBOARD,
-    guards=(f"and on (site) ({newest(names.SITE_OPEN, SITE)} == 1)",),
+    guards=(
+        f"and on (site) ({newest(names.SITE_OPEN, SITE)} == 1)",
+        # The night is no silence: with `lasts` it counts from the opening on.
+        f"unless on (site) ({newest(names.SITE_OPEN, SITE, ago='601s')} == 0)",
+    ),
     hysteresis="silent for 15 min while the site is open; ends with the next event",
 )
 
@@ -113,18 +117,20 @@ PIPELINE_LAG = Alert(
 )
 
 
-def _grown(counter: str, window: str) -> str:
-    """Growth of counters that appear only with their first count, which `increase` misses."""
-    return (
-        f"clamp_min((sum({counter}) or vector(0)) "
-        f"- (sum({counter} offset {window}) or vector(0)), 0)"
-    )
+def _grown(counter: str, page: str) -> str:
+    """Growth in 15 minutes of counters that appear only with their first count.
+
+    `increase` misses that first one. A counter born while its page was read counts whole; one that
+    was merely not seen then, by a Prometheus that is new or was cut off, only by what it grew.
+    """
+    born = f"{counter} unless {counter} offset 15m and on (instance) {page} offset 15m"
+    return f"(sum({born} or increase({counter}[15m])) or vector(0))"
 
 
 _DEAD = (
     "(sum(increase(callboard_ingest_dead_letters_total[15m])) + "
-    f"{_grown(names.DEAD_LETTERS.name + '_total', '15m')} + "
-    f"{_grown('callboard_sink_bad_rows_total', '15m')})"
+    f"{_grown(names.DEAD_LETTERS.name + '_total', names.FRAMES.name + '_total')} + "
+    f"{_grown('callboard_sink_bad_rows_total', 'callboard_sink_batches_total')})"
 )
 _READ = "sum(increase(callboard_ingest_records_read_total[15m]))"
 
