@@ -158,7 +158,8 @@ def _run(config: Config, asked: _Asked, settings: Path | None, console: Console)
         try:
             with _bar(console) as bar:
                 coverage = _tell(config, asked, sites, bar)
-            wrong = [_finish(one, asked, coverage, console) for one in sites]
+            told = _told(sites, asked, console)
+            wrong = [_finish(one, asked, coverage, console) for one in told]
             return any(wrong)
         finally:
             for one in sites:
@@ -291,11 +292,19 @@ def _tell_file(asked: _Asked, one: _Site, bar: Progress) -> None:
 # --- comparing and writing ----------------------------------------------------------------------
 
 
+def _told(sites: list[_Site], asked: _Asked, console: Console) -> list[_Site]:
+    """The sites of which there is history: one that was silent does not hold up the others."""
+    silent = [one.settings.site for one in sites if one.telling.first is None]
+    if silent and (asked.sites or len(silent) == len(sites)):
+        raise HistoryError(f"site {silent[0]}: the history has no event of it")
+    for name in silent:
+        console.print(f"{name}: the history has no event of it, it is left as it is")
+    return [one for one in sites if one.telling.first is not None]
+
+
 def _finish(one: _Site, asked: _Asked, coverage: Coverage, console: Console) -> bool:
     """Bring a site to its end; True if something is wrong with it afterwards."""
     zone, name = one.settings.time_zone, one.settings.site
-    if one.telling.first is None:
-        raise HistoryError(f"site {name}: the history has no event of it")
     bounds = find_bounds(one.telling, one.store, one.known, coverage, (asked.since, asked.until))
     console.print(_headline(one, bounds, zone), highlight=False, soft_wrap=True)
     if bounds.since >= bounds.until:
@@ -304,8 +313,10 @@ def _finish(one: _Site, asked: _Asked, coverage: Coverage, console: Console) -> 
     if asked.dry_run or not asked.yes:
         outcome = _compare(one, bounds, console, write=False)
         _show(name, outcome, asked.dry_run)
-        if asked.dry_run or not outcome.any:
+        if asked.dry_run or not (outcome.any or outcome.left_to_records):
             return False
+        if not outcome.any:
+            console.print(f"{outcome.left_to_records} panes where old and new meet differ")
         if not typer.confirm("Write this?", err=True):
             raise typer.Exit(1)
     outcome = _compare(one, bounds, console, write=True)
@@ -329,7 +340,8 @@ def _compare(one: _Site, bounds: Bounds, console: Console, *, write: bool) -> Ou
         )
         if write and bounds.whole:
             one.store.set_progress(one.telling.site.at)
-        if write:
+        # A run that was killed may have written all rows and have left this.
+        if write or not outcome.any:
             comparing.leave_to_records()
     return outcome
 

@@ -17,6 +17,7 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
+from pipeline.backfill.comparing import Comparing
 from pipeline.backfill.history import Record
 from pipeline.backfill.telling import Framing, Telling
 from pipeline.cli.main import build
@@ -368,3 +369,44 @@ def test_the_topic_is_read_as_the_journal_is(
     journal_run()
     assert everything(db) == by_topic
     assert len(list(read_journal(home / "data" / "journal"))) == len(first + second)
+
+
+def test_a_silent_site_does_not_hold_up_the_others(db: Database, home: Path) -> None:
+    first, second = day_and_after()
+    live(db, first + second)
+    journal(home, first + second)
+    (home / "settings" / "a.yml").write_text("site: another\n")
+    output = journal_run()
+    assert "another: the history has no event of it" in output
+    assert by_sql(db, second[0].received - HOUR) == by_replay(first, NEW, second[0].received - HOUR)
+    asked = ["backfill", "--source", "journal", "--site", "another"]
+    assert CliRunner().invoke(build(["backfill", "sql"]), asked).exit_code == 1
+
+
+def test_killed_before_its_last_step_and_run_again_by_hand(
+    db: Database, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All rows are written then, and only the panes where old and new meet are not."""
+    first, second = day_and_after()
+    live(db, first + second)
+    journal(home, first + second)
+    # Begun before, and answered after, in a time that only the new threshold calls too long.
+    until = db.value(
+        "SELECT max(intDiv(toUnixTimestamp64Milli(outcome_at), 10000) * 10000 AS pane) "
+        "FROM visits FINAL WHERE outcome = 'answered' "
+        "AND dateDiff('ms', queued_at, outcome_at) BETWEEN 7001 AND 20000 "
+        f"AND pane > toUnixTimestamp64Milli(queued_at) AND pane < {second[0].received}"
+    )
+
+    def killed(comparing: Comparing) -> int:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Comparing, "leave_to_records", killed)
+        asked = ["backfill", "--source", "journal", "--until", str(until)]
+        assert CliRunner().invoke(build(["backfill", "sql"]), [*asked, "--yes"]).exit_code != 0
+    assert differences(db) > 0
+    again = CliRunner().invoke(build(["backfill", "sql"]), asked, input="y\n")
+    assert again.exit_code == 0, again.output
+    assert "where old and new meet" in again.output
+    assert differences(db) == 0
