@@ -17,8 +17,11 @@ from sinks.prometheus import names
 
 UID = "callboard-oncall"
 
-_OURS = 'alertname=~"Callboard.*"'
+# The watchdog always fires.
+_OURS = 'alertname=~"Callboard.*", alertname!="CallboardWatchdog"'
 _LABELS = ("alertname", "severity", "site", "queue", "channel", "team")
+# What alerts of the pipeline are about.
+_PIPELINE_LABELS = ("source", "stage", "job", "instance")
 
 
 def build() -> Dashboard:
@@ -73,10 +76,11 @@ def firing() -> Table:
         "Prometheus; where Grafana delivers alerts instead they are in the list beside this."
     )
     panel = panels.rows("Firing now", text, "dateTimeFromNow").no_value("nothing fires")
-    since = f"1000 * max by ({', '.join(_LABELS)}) (ALERTS_FOR_STATE{{{_OURS}}})"
-    fires = f'max by ({", ".join(_LABELS)}) (ALERTS{{alertstate="firing", {_OURS}}})'
+    labels = (*_LABELS, *_PIPELINE_LABELS)
+    since = f"1000 * max by ({', '.join(labels)}) (ALERTS_FOR_STATE{{{_OURS}}})"
+    fires = f'max by ({", ".join(labels)}) (ALERTS{{alertstate="firing", {_OURS}}})'
     column = Column("since", "Since", f"{since} and {fires}", "dateTimeFromNow", None)
-    panel = kpi_panels.columns(panel, _LABELS, [column])
+    panel = kpi_panels.columns(panel, labels, [column])
     page = "${board_url}/runbooks/${__value.text:percentencode}"
     runbook = panels.linked(("Runbook", page))
     return panel.override_by_name("Alertname", [runbook])

@@ -13,6 +13,7 @@ import pytest
 from grafana_foundation_sdk.models import units
 from prometheus_client import CollectorRegistry
 
+from dashboards.alerts import ALERTS
 from pipeline.ingest.metrics import DoorMetrics, IngestMetrics
 from sinks.clickhouse.metrics import SinkMetrics
 from sinks.prometheus import names
@@ -30,11 +31,12 @@ SQL = [target for target in everything() if not target.is_promql]
 # A list of alerts shows no figure and asks no data source.
 WITHOUT_FIGURES = {"alertlist"}
 
+_OF_ALERTS = {"alertname", "severity"}.union(*(alert.scope for alert in ALERTS))
 # Prometheus makes these itself.
 OF_PROMETHEUS: dict[str, set[str]] = {
     "up": set(),
-    "ALERTS": {"alertname", "alertstate", "severity", "site", "queue", "channel", "team"},
-    "ALERTS_FOR_STATE": {"alertname", "severity", "site", "queue", "channel", "team"},
+    "ALERTS": {*_OF_ALERTS, "alertstate"},
+    "ALERTS_FOR_STATE": _OF_ALERTS,
 }
 OF_SCRAPES = {"job", "instance"}
 
@@ -258,3 +260,14 @@ def test_what_a_table_dresses_is_among_its_columns(board: dict[str, Any]) -> Non
                 assert (
                     name in heads or name.startswith("Value #") or re.search(rf"\b{name}\b", texts)
                 ), name
+
+
+def test_each_label_of_an_alert_that_fires_is_shown_and_no_watchdog() -> None:
+    board = committed()["callboard-oncall"]
+    asked = [target.text for target in targets(board) if "ALERTS" in target.text]
+    assert asked
+    assert all('alertname!="CallboardWatchdog"' in text for text in asked)
+    firing = next(target for target in targets(board) if target.panel == "Firing now")
+    shown = re.findall(r"max by \(([^)]*)\)", firing.text)
+    assert shown
+    assert all(set(labels.split(", ")) == _OF_ALERTS for labels in shown)
