@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import logging
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -27,11 +28,20 @@ from sinks.clickhouse.query import ANALYST
 from sinks.clickhouse.tables import FIRST_MS, LAST_MS
 from sinks.clickhouse.writer import HttpStore, Unavailable
 
+log = logging.getLogger(__name__)
+
 MAX_CONTACTS = 500
 MAX_WORST = 20
 PATIENCE_S = 5.0
 """How long a moment that the store has not reached is waited for."""
 ASK_S = 10.0
+"""How long one question to the store may take, there as here."""
+ANSWER_S = 25.0
+"""How long an answer of several questions may take, those of others before it included."""
+AT_ONCE = 2
+"""Questions to the store at the same time: the queue there is everybody's."""
+MAX_ASKING = 16
+"""Answers being made or waiting; the next is told to come back."""
 POLL_S = 0.3
 DEFAULT_WINDOW = "30m"
 MAX_NAME = 200
@@ -49,6 +59,7 @@ KPIS: dict[str, str] = {
 NOW = ("longest_wait", "waiting")
 """KPIs of the moment, which have no window."""
 PARAMETERS = ("site", "kpi", "queue", "channel", "team", "window", "at", "format", "theme")
+FORMATS = ("json", "html")
 CHANNELS = ("voice", "chat", "email", "message", "social", "callback", "task")
 
 
@@ -131,6 +142,8 @@ def read(query: Mapping[str, str]) -> Asked:
     for name in ("site", "queue", "team"):
         if len(query.get(name, "")) > MAX_NAME:
             raise AskError(f"{name} is longer than {MAX_NAME} characters")
+    if query.get("format"):
+        _one_of("format", query["format"], FORMATS)
     kpi = _one_of("kpi", query["kpi"], KPIS)
     channel = query.get("channel", "")
     if kpi == "occupancy" and (query.get("queue") or channel):
@@ -198,8 +211,11 @@ class Explainer:
             reader = config.model_copy(update=mine)
         self._store = HttpStore(reader)
         # An analyst is read-only anyway, and on some servers may not even say so.
-        self._settings = {} if config.analyst_password else {"readonly": 1}
+        bounds = {"readonly": 1, "max_execution_time": int(ASK_S)}
+        self._settings = {} if config.analyst_password else bounds
         self._database = config.clickhouse_database
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._asking = 0
 
     async def close(self) -> None:
         """Close the connections."""
@@ -211,6 +227,18 @@ class Explainer:
         `known` are the queues (of occupancy the teams) that the board has, None if it does not
         know the site. Raises `UnknownName` for others of which the store has nothing either.
         """
+        if self._asking >= MAX_ASKING:
+            raise NotYet("Too many figures are being explained.")
+        self._asking += 1
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return await self._explain(asked, known)
+        except TimeoutError as error:
+            raise NotYet("The store takes too long.") from error
+        finally:
+            self._asking -= 1
+
+    async def _explain(self, asked: Asked, known: Collection[str] | None) -> Explained:
         at = await self._reached(asked)
         row = await self._bounds(asked, at)
         settings = parse_site({"site": asked.site, **orjson.loads(row[2])}, "the store")
@@ -308,13 +336,14 @@ class Explainer:
         found.contacts = [dict(zip(_AGENT, row[3:], strict=True)) for row in rows]
 
     async def _ask(self, sql: str) -> list[list[Any]]:
+        statement = sql.replace("{db}", self._database, 2)
         try:
-            async with asyncio.timeout(ASK_S):
-                rows = await self._store.check(
-                    sql.replace("{db}", self._database, 2), dict(self._settings)
-                )
+            async with self._turns, asyncio.timeout(ASK_S):
+                rows = await self._store.check(statement, dict(self._settings))
         except (Unavailable, TimeoutError) as error:
-            raise NotYet(f"The store does not answer: {error or 'it takes too long'}.") from error
+            # What the store says names servers and statements, which are not for every viewer.
+            log.warning("the store does not explain: %s", error or "it takes too long")
+            raise NotYet("The store does not answer.") from error
         return [list(row) for row in rows]
 
 

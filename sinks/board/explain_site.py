@@ -10,7 +10,7 @@ import orjson
 from aiohttp import web
 
 from schemas.config import Config
-from sinks.board.explain import Asked, AskError, Explainer, NotYet, UnknownName, read
+from sinks.board.explain import FORMATS, Asked, AskError, Explainer, NotYet, UnknownName, read
 from sinks.board.explain_page import error_page, render
 from sinks.board.stream import Hub
 
@@ -22,12 +22,17 @@ AHEAD_MS = 60_000
 
 
 class ExplainSite:
-    """`GET /explain`; `access` says whether a request may see a site."""
+    """`GET /explain`; `ready` says whether the board knows its sites, `access` who sees which."""
 
     def __init__(
-        self, hub: Hub, access: Callable[[web.Request, str], bool], config: Config
+        self,
+        hub: Hub,
+        ready: Callable[[], bool],
+        access: Callable[[web.Request, str], bool],
+        config: Config,
     ) -> None:
         self._hub = hub
+        self._ready = ready
         self._access = access
         self._explainer = Explainer(config)
 
@@ -62,6 +67,8 @@ class ExplainSite:
     def _board(self, request: web.Request, asked: Asked) -> dict[str, Any]:
         """What the board knows of the site; a site one may not see does not exist."""
         board = self._hub.board(asked.site) if self._access(request, asked.site) else {}
+        if not board and not self._ready():
+            raise NotYet("The board does not know its sites yet.")
         if not board:
             raise UnknownName(f"no site {asked.site!r}")
         if asked.at is not None and asked.at > board["at"] + AHEAD_MS:
@@ -71,9 +78,10 @@ class ExplainSite:
 
 def _wants_json(request: web.Request) -> bool:
     accepts = request.headers.get("Accept", "")
-    return request.query.get("format") == "json" or (
-        "application/json" in accepts and "text/html" not in accepts
-    )
+    wanted = request.query.get("format")
+    if wanted in FORMATS:
+        return wanted == "json"
+    return "application/json" in accepts and "text/html" not in accepts
 
 
 def _error(request: web.Request, status: int, title: str, text: str) -> web.Response:

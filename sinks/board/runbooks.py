@@ -12,6 +12,7 @@ from markdown_it import MarkdownIt
 from sinks.board.explain_page import page
 
 FOLDER = Path(__file__).parents[2] / "docs" / "runbooks"
+ALL = '<p><a href="../runbooks">All runbooks</a></p>'
 _NAME = re.compile(r"[A-Za-z0-9]{1,100}")
 
 
@@ -36,19 +37,27 @@ class Runbooks:
         """The list."""
         rows = "".join(f'<li><a href="runbooks/{name}">{name}</a></li>' for name in self.names())
         body = f"<h1>Runbooks</h1><ul class='plain'>{rows}</ul>" if rows else "<h1>Runbooks</h1>"
-        return _html(page("Runbooks", body or "", root=""))
+        return _html(page("Runbooks", body, root=""))
 
     async def runbook(self, request: web.Request) -> web.Response:
         """One of them; 404 with the list's address for any other name."""
         name = request.match_info["name"].removesuffix(".md")
         if name not in self.names():
-            body = f"<h1>No runbook {escape(name[:100])}</h1><p><a href='.'>All runbooks</a></p>"
+            body = f"<h1>No runbook {escape(name[:100])}</h1>{ALL}"
             return _html(page("No runbook", body, root="../"), 404)
         text = (self._folder / f"{name}.md").read_text(encoding="utf-8")
-        rendered = self._markdown.render(text)
+        rendered = self._rendered(text)
         title = "" if "<h1>" in rendered else f"<h1>{name}</h1>"
         body = f'<article class="text">{title}{rendered}</article>'
-        return _html(page(name, body + '<p><a href="../runbooks">All runbooks</a></p>', root="../"))
+        return _html(page(name, body + ALL, root="../"))
+
+    def _rendered(self, text: str) -> str:
+        """HTML of a runbook, whose links to pages that are not served here become plain names."""
+        tokens = self._markdown.parse(text)
+        for inner in (child for token in tokens for child in token.children or ()):
+            if str(inner.attrs.get("href", "")).startswith("../"):
+                del inner.attrs["href"]
+        return str(self._markdown.renderer.render(tokens, self._markdown.options, {}))
 
 
 def _html(text: str, status: int = 200) -> web.Response:

@@ -167,7 +167,7 @@ def create_app(
     """
     app = web.Application()
     app.add_routes(BoardSite(hub, ready, access).routes())
-    explaining = ExplainSite(hub, access, config or Config())
+    explaining = ExplainSite(hub, ready, access, config or Config())
     app.add_routes([*explaining.routes(), *Runbooks().routes()])
     app.on_cleanup.append(explaining.close)
     app.on_response_prepare.append(_harden)
