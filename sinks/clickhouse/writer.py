@@ -94,6 +94,8 @@ class HttpStore:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._client: AsyncClient | None = None
+        # Of two that connect at once one connection would be left open.
+        self._connecting = asyncio.Lock()
 
     async def insert(self, table: str, body: bytes, token: str) -> None:
         """See `Store`. On return the rows are written; after an error they may be, too."""
@@ -131,19 +133,23 @@ class HttpStore:
         return [list(row) for row in result.result_rows]
 
     async def _connected(self) -> AsyncClient:
-        if self._client is None:
-            address = urlsplit(self._config.clickhouse_url)
-            self._client = await get_async_client(
-                host=address.hostname or "127.0.0.1",
-                port=address.port or (8443 if address.scheme == "https" else 8123),
-                secure=address.scheme == "https",
-                username=self._config.clickhouse_user,
-                password=self._config.clickhouse_password,
-                autogenerate_session_id=False,
-                send_receive_timeout=WRITE_TIMEOUT_S,
-                show_clickhouse_errors="scrub",
-            )
-        return self._client
+        async with self._connecting:
+            if self._client is None:
+                self._client = await self._connect()
+            return self._client
+
+    async def _connect(self) -> AsyncClient:
+        address = urlsplit(self._config.clickhouse_url)
+        return await get_async_client(
+            host=address.hostname or "127.0.0.1",
+            port=address.port or (8443 if address.scheme == "https" else 8123),
+            secure=address.scheme == "https",
+            username=self._config.clickhouse_user,
+            password=self._config.clickhouse_password,
+            autogenerate_session_id=False,
+            send_receive_timeout=WRITE_TIMEOUT_S,
+            show_clickhouse_errors="scrub",
+        )
 
     async def close(self) -> None:
         """Close the connections."""
