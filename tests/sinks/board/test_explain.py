@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -12,16 +13,18 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from yarl import URL
 
 from pipeline.simulate.options import HOUR, Options, Scenario
 from pipeline.simulate.stream import Simulation
 from schemas.config import Config
 from schemas.events import read_event
 from schemas.settings import parse_site
-from sinks.board.explain import AskError, Explained, read
+from sinks.board.explain import AT_ONCE, MAX_ASKING, AskError, Explained, read
 from sinks.board.explain_page import headline, render
 from sinks.board.runbooks import Runbooks
 from sinks.board.server import create_app
+from sinks.clickhouse.writer import HttpStore, Unavailable
 from tests.sinks.board.centre import bank
 from tests.sinks.board.test_server import Board, serving
 from tests.sinks.clickhouse.engine_rows import EngineRows, in_frames, write_frames
@@ -96,7 +99,13 @@ async def test_the_parts_are_those_of_the_board_at_that_time(
     async with explaining(filled.config(), events[-1]["ts"]) as session:
         seen = 0
         for key, parts in expected.items():
-            if key[0] == "team" or key[2] in ("longest", "waiting", "declined"):
+            if key[0] == "team":
+                _, team, window = key
+                given = {"site": "sim", "kpi": "occupancy", "window": window, "at": at}
+                _, busy = await ask(session, **given, team=team or "")
+                assert (busy["numerator"], busy["denominator"]) == parts, key
+                continue
+            if key[2] in ("longest", "waiting", "declined"):
                 continue
             queue, channel, kpi, window = key
             status, found = await ask(
@@ -115,6 +124,8 @@ async def test_the_parts_are_those_of_the_board_at_that_time(
         assert (waits["numerator"], waits["denominator"]) == (now["waiting"], None)
         _, longest = await ask(session, site="sim", kpi="longest_wait", at=at)
         assert longest["value"] == now["longest_wait_ms"]
+        assert longest["numerator"] == now["waiting_past_threshold"]
+        assert longest["denominator"] == now["waiting"]
         times = view["all"]["windows"]["15m"]
         _, busy = await ask(session, site="sim", kpi="occupancy", window="15m", at=at)
         assert busy["denominator"] - busy["numerator"] == times["available_ms"]
@@ -162,6 +173,7 @@ async def test_a_site_one_may_not_see_does_not_exist(
         ({"kpi": "asa", "channel": "voyce"}, 400, "did you mean voice?"),
         ({"kpi": "asa", "at": "noon"}, 400, "at: 'noon' is neither"),
         ({"kpi": "asa", "at": "2150-01-01T00:00:00Z"}, 400, "lies ahead"),
+        ({"kpi": "asa", "format": "jsno"}, 400, "did you mean json?"),
         ({"kpi": "asa", "quue": "x"}, 400, "quue is no parameter; did you mean queue?"),
         ({"kpi": "asa", "team": "red"}, 400, "use queue and channel"),
         ({"kpi": "occupancy", "queue": "q"}, 400, "use team"),
@@ -191,6 +203,93 @@ async def test_while_the_store_is_away_the_board_says_so_and_goes_on(
             assert "The store does not answer" in await response.text()
         async with session.get("/api/board?site=sim") as response:
             assert response.status == 200
+
+
+async def test_a_crowd_of_viewers_leaves_room_in_the_queue_of_the_store(
+    events: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full, go = asyncio.Event(), asyncio.Event()
+    running: list[int] = []
+    most = 0
+
+    async def check(_self: HttpStore, _sql: str, told: dict[str, Any]) -> list[list[object]]:
+        nonlocal most
+        running.append(told["max_execution_time"])
+        most = max(most, len(running))
+        await go.wait()
+        running.pop()
+        raise Unavailable("Code: 60. server db-1.internal has no table secret")
+
+    monkeypatch.setattr(HttpStore, "check", check)
+    refused: list[str] = []
+    async with explaining(Config(clickhouse_user="writer"), events[-1]["ts"]) as session:
+
+        async def one() -> str:
+            async with session.get("/explain?site=sim&kpi=asa", headers=JSON) as response:
+                assert (response.status, response.headers["Retry-After"]) == (503, "5")
+                error = (await response.json())["error"]
+            if "Too many" in error:
+                refused.append(error)
+                if len(refused) == 5:
+                    full.set()
+            return str(error)
+
+        asking = [asyncio.create_task(one()) for _ in range(MAX_ASKING + 5)]
+        async with asyncio.timeout(60):
+            await full.wait()
+        async with session.get("/api/board?site=sim") as response:
+            assert response.status == 200
+        go.set()
+        answers = await asyncio.gather(*asking)
+    assert most == AT_ONCE
+    assert len(refused) == 5
+    assert not any("secret" in answer or "internal" in answer for answer in answers)
+
+
+async def test_a_board_that_knows_nothing_yet_says_so() -> None:
+    board = Board()
+    board.app = create_app(board.hub, lambda: False, config=Config())
+    async with serving(board) as session:
+        status, answer = await ask(session, site="sim", kpi="asa")
+    assert (status, "does not know its sites yet" in answer["error"]) == (503, True)
+
+
+HOSTILE = (
+    *("<img src=x onerror=alert(1)>", '"><script>alert(1)</script>', "it's", "back\\slash"),
+    *("a -- b", "/* c", "{y:String}", "{db}", "%s", "a&b=c#d", "; DROP TABLE visits", "\u2028"),
+    *("line\nbreak", "😀", "FORMAT CSV", "\\x7B"),
+)
+
+
+async def test_names_of_events_are_neither_markup_nor_statements(store: Server) -> None:
+    ts = 1_767_607_200_000
+    told: list[dict[str, Any]] = []
+    for name in HOSTILE:
+        about = {"site": "sim", "ts": ts, "contact": name}
+        queued = {"queue": name, "channel": "voice", "direction": "inbound"}
+        told.append(about | queued | {"type": "contact.queued"})
+        told.append(about | {"type": "contact.answered", "ts": ts + 1_000, "agent": name})
+    told.sort(key=lambda event: event["ts"])
+    with database(store) as db:
+        engine = EngineRows(parse_site(SETTINGS, "test"))
+        await asyncio.to_thread(write_frames, db, engine, [told])
+        async with explaining(db.config(), ts + 1_000) as session:
+            for name in HOSTILE:
+                status, found = await ask(session, site="sim", kpi="asa", queue=name)
+                assert (status, found["numerator"], found["denominator"]) == (200, 1_000, 1), name
+                (row,) = found["contacts"]
+                assert (row["contact"], row["queue"], row["agent"]) == (name, name, name)
+            params = {"site": "sim", "kpi": "asa"}
+            async with session.get("/explain", params=params, headers=HTML) as response:
+                page = await response.text()
+            for name in HOSTILE:
+                params = {"site": name, "kpi": "asa"}
+                async with session.get("/explain", params=params, headers=HTML) as response:
+                    assert response.status == 404
+                    page += await response.text()
+    assert html.escape(HOSTILE[0]) in page
+    assert "<img" not in page
+    assert not re.search(r"<script(?! src)", page)
 
 
 async def test_a_moment_the_store_has_not_reached_is_waited_for_and_then_said(
@@ -253,6 +352,7 @@ async def test_runbooks_are_pages(tmp_path: Path) -> None:
     (tmp_path / "runbooks").mkdir()
     (tmp_path / "secret.md").write_text("secret")
     text = "# Late\n\n## Meaning\n\n| a | b |\n|---|---|\n| 1 | <script>x</script> |\n"
+    text += "\nSee [how](../operations.md) and [that](CallboardLate.md).\n"
     (tmp_path / "runbooks" / "CallboardLate.md").write_text(text)
     async with runbooks(tmp_path / "runbooks") as session:
         async with session.get("/runbooks/CallboardLate") as response:
@@ -261,8 +361,14 @@ async def test_runbooks_are_pages(tmp_path: Path) -> None:
         assert "<h1>Late</h1>" in page
         assert "<table>" in page
         assert "<script>x" not in page
+        assert "<a>how</a> and " in page, "the board serves no other pages of the documents"
+        assert '<a href="CallboardLate.md">that</a>' in page
         async with session.get("/runbooks") as response:
             assert 'href="runbooks/CallboardLate"' in await response.text()
+        async with session.get("/runbooks/Nothing") as response:
+            (link,) = re.findall(r"href='([^']+)'|href=\"([^\"]*runbooks)\"", await response.text())
+            async with session.get(response.url.join(URL("".join(link)))) as listed:
+                assert listed.status == 200
         for name in ("Nothing", "..%2Fsecret", "%2e%2e%2fsecret.md", "..", "secret"):
             async with session.get(f"/runbooks/{name}") as response:
                 assert response.status == 404, name
