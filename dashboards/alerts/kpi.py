@@ -138,8 +138,19 @@ LONGEST_WAIT_CRITICAL = replace(
     hysteresis="above twice the target; ends at 1.6 times of it",
 )
 
-_WAITED = newest(names.QUEUE_WAITING, QUEUE, ago="301s")
+# A queue that was not there five minutes ago, while its site was, had nobody waiting.
+_WAITED = (
+    f"({newest(names.QUEUE_WAITING, QUEUE, ago='301s')} or "
+    f"{_WAITING} * 0 and on (site) {newest(names.SITE_TIME, SITE, ago='301s')})"
+)
+_MOST_NEEDED = 5
 _FREE = newest(names.SITE_AGENTS, SITE, 'state="available"')
+
+# A minimum volume is meant for contacts of a window; that many need not wait for it to be bad.
+_MANY = (
+    "and on (site, queue, channel) "
+    f"({_WAITING} >= clamp_min(clamp_max({_VOLUME}, {_MOST_NEEDED}), 1))"
+)
 
 QUEUE_GROWING = Alert(
     name="CallboardQueueGrowingWithoutAgents",
@@ -162,12 +173,13 @@ QUEUE_GROWING = Alert(
         more={"before": Figure(_WAITED)},
     ),
     dashboard="callboard-oncall",
-    guards=(_enough(_WAITING), f"unless on (site) ({_FREE} > 0)"),
+    guards=(_MANY, f"unless on (site) ({_FREE} > 0)"),
     explained="waiting",
     window="5m",
     business_hours=True,
     hysteresis=(
-        "more wait than 5 minutes ago and no agent of the site is available; "
+        "5 wait (or min_volume, if that is less), more than 5 minutes ago, and no agent of the "
+        "site is available; "
         "ends when fewer wait than 5 minutes ago or an agent is"
     ),
 )

@@ -14,10 +14,11 @@ _DASHBOARD = "callboard-pipeline"
 _SOURCE = ("site", "source")
 _JOB = ("job", "instance")
 
-# The clock of the installation, never time(): the demo's day may be a replayed one.
+# The clock of the installation, never time(): the demo's day may be a replayed one. A site that is
+# on no worker's page any more is as old as when it was seen last.
 _AGE = (
-    f"min by (site) (max by (instance) ({names.CLOCK.name} offset {AGO}) "
-    f"- on (instance) group_right () {names.SITE_TIME.name}{{<<here>>}} offset {AGO})"
+    f"(scalar(max({names.CLOCK.name} offset {AGO})) - "
+    f"max by (site) (last_over_time({names.SITE_TIME.name}{{<<here>>}}[1h] offset {AGO})))"
 )
 
 DATA_STALE = Alert(
@@ -41,7 +42,7 @@ DATA_STALE = Alert(
         numerator=Figure(_AGE, "seconds"),
     ),
     dashboard=_DASHBOARD,
-    hysteresis="older than 30 s; ends at 10 s",
+    hysteresis="older than 30 s, or on no page for that long (1h at most); ends at 10 s",
 )
 
 _SILENCE = (

@@ -165,12 +165,14 @@ def prometheus_config(config: Config) -> dict[str, Any]:
         "agents": config.worker_port,
         "sink": config.sink_port,
     }
+    watchers = {"prometheus": config.prometheus_port, "alertmanager": config.alertmanager_port}
     return {
         "global": {"scrape_interval": f"{SCRAPE_S}s", "evaluation_interval": f"{SCRAPE_S}s"},
         "rule_files": [RULES],
         "alerting": {"alertmanagers": [_static(config.alertmanager_port)]},
         "scrape_configs": [
-            {"job_name": f"callboard-{role}", **_static(port)} for role, port in pages.items()
+            *({"job_name": f"callboard-{role}", **_static(port)} for role, port in pages.items()),
+            *({"job_name": name, **_static(port)} for name, port in watchers.items()),
         ],
     }
 

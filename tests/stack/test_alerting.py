@@ -8,8 +8,9 @@ from pipeline.stack import alerting
 from schemas.config import Config
 
 
-def test_prometheus_reads_the_page_of_every_role() -> None:
-    config = Config(door_port=1, ingest_port=2, worker_port=3, sink_port=4, alertmanager_port=5)
+def test_prometheus_reads_the_page_of_every_role_and_of_who_alerts() -> None:
+    ports = {"prometheus_port": 5, "alertmanager_port": 6}
+    config = Config(door_port=1, ingest_port=2, worker_port=3, sink_port=4, **ports)
     written = alerting.prometheus_config(config)
     jobs = {
         job["job_name"]: job["static_configs"][0]["targets"][0] for job in written["scrape_configs"]
@@ -19,6 +20,8 @@ def test_prometheus_reads_the_page_of_every_role() -> None:
         "callboard-ingest": "127.0.0.1:2",
         "callboard-agents": "127.0.0.1:3",
         "callboard-sink": "127.0.0.1:4",
+        "prometheus": "127.0.0.1:5",
+        "alertmanager": "127.0.0.1:6",
     }
 
 
