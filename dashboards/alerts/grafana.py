@@ -25,6 +25,7 @@ from dashboards.alerts.alertmanager import (
 )
 from dashboards.alerts.hours import closed_times, interval_name
 from dashboards.alerts.model import NOTHING, Alert
+from dashboards.alerts.pipeline import DATA_STALE
 from dashboards.alerts.promql import for_all
 from dashboards.alerts.texts import AT, Links, annotate, at_query
 from schemas.config import Config
@@ -43,11 +44,7 @@ _HISTORY, _PEOPLE, _PAGER, _WATCHDOG = (
     "callboard-people-and-pager",
     "callboard-watchdog",
 )
-_STALE = (
-    "unless on (site) (min by (site) (max by (instance) (callboard_clock_timestamp_seconds "
-    "offset 1s) - on (instance) group_right () callboard_site_time_timestamp_seconds "
-    "offset 1s) > 30)"
-)
+_STALE = f"unless on (site) ({for_all(DATA_STALE.value)} > {DATA_STALE.trigger})"
 
 
 def files(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -21,6 +19,8 @@ from dashboards.alerts import AlertsError, write
 from dashboards.alerts.files import ROUTES
 from schemas.config import Config
 from tests.dashboards.alerts.sites import SITES, STRANGE
+from tests.ports import free_port
+from tests.programs import program
 
 DEADLINE_S = 60.0
 Page = dict[str, Any]
@@ -93,15 +93,11 @@ def receiver() -> Iterator[Receiver]:
 def alertmanager(tmp_path: Path, receiver: Receiver) -> Iterator[str]:
     """The address of a running Alertmanager."""
     write(tmp_path, SITES, configured(receiver.url))
-    program = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
-    assert program, "install prometheus-alertmanager"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     log = (tmp_path / "log").open("w")
     process = subprocess.Popen(
         [
-            program,
+            program("prometheus-alertmanager", "alertmanager"),
             f"--config.file={tmp_path / ROUTES}",
             f"--storage.path={tmp_path / 'data'}",
             f"--web.listen-address=127.0.0.1:{port}",
@@ -237,7 +233,7 @@ def test_a_message_says_what_since_when_with_which_numbers(
 
 def routed(folder: Path, **labels: str) -> list[str]:
     done = subprocess.run(
-        ["amtool", "config", "routes", "test", f"--config.file={folder / ROUTES}"]
+        [program("amtool"), "config", "routes", "test", f"--config.file={folder / ROUTES}"]
         + [f"{label}={json.dumps(value)}" for label, value in labels.items()],
         capture_output=True,
         text=True,
@@ -258,7 +254,7 @@ def test_amtool_takes_every_contact_point_and_routes_as_meant(tmp_path: Path) ->
     )
     paths = write(tmp_path, SITES, config)
     subprocess.run(
-        ["amtool", "check-config", str(tmp_path / ROUTES)], check=True, capture_output=True
+        [program("amtool"), "check-config", str(tmp_path / ROUTES)], check=True, capture_output=True
     )
     assert {path.stat().st_mode & 0o777 for path in paths} == {0o600}
     low, silent = "CallboardServiceLevelLow", "CallboardSourceSilent"

@@ -14,6 +14,7 @@ from dashboards.alerts import ALERTS, generate
 from pipeline.ingest.metrics import DoorMetrics, IngestMetrics
 from sinks.clickhouse.metrics import SinkMetrics
 from sinks.prometheus.names import all_metrics
+from tests.programs import program
 
 ROOT = Path(__file__).parents[3]
 GENERATED = ROOT / "dashboards" / "generated"
@@ -62,7 +63,7 @@ def test_committed_files_are_those_a_fresh_run_makes(tmp_path: Path) -> None:
 
 
 def test_promtool_takes_the_rules() -> None:
-    assert f"{len(ALERTS)} rules found" in run("promtool", "check", "rules", str(RULES))
+    assert f"{len(ALERTS)} rules found" in run(program("promtool"), "check", "rules", str(RULES))
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda path: path.stem)
@@ -75,7 +76,7 @@ def test_an_alert_behaves_in_time(scenario: Path, tmp_path: Path) -> None:
     group = {"name": "callboard", "interval": "5s", "rules": own}
     (tmp_path / "rules.yml").write_text(yaml.safe_dump({"groups": [group]}))
     (tmp_path / "test.yml").write_text(yaml.safe_dump({**content, "rule_files": ["rules.yml"]}))
-    run("promtool", "test", "rules", str(tmp_path / "test.yml"))
+    run(program("promtool"), "test", "rules", str(tmp_path / "test.yml"))
 
 
 def test_every_alert_has_a_scenario_and_a_runbook() -> None:
