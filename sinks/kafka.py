@@ -1,10 +1,36 @@
-"""What the sinks ask the broker beside reading: how many partitions a topic has."""
+"""How the sinks stand to the broker: their consumers, and how many partitions a topic has."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 
+from schemas.config import Config
+
 REQUEST_MS = 5000
+NEVER_MS = 2**31 - 1
+
+
+def group_consumer(config: Config, group: str, **fetching: Any) -> AIOKafkaConsumer:
+    """A consumer that commits by itself nothing; `fetching` are aiokafka's limits of a fetch."""
+    return AIOKafkaConsumer(
+        bootstrap_servers=config.bootstrap,
+        client_id=group,
+        # What one broker in memory was told is not true of the next: an epoch is a group.
+        group_id=f"{group}-{config.epoch}",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=4 * 1024 * 1024,
+        session_timeout_ms=6_000,
+        heartbeat_interval_ms=1_500,
+        rebalance_timeout_ms=30_000,
+        # While the store is away nothing is polled, for hours if need be, and the partitions stay:
+        # another sink could not write them either.
+        max_poll_interval_ms=NEVER_MS,
+        **fetching,
+    )
 
 
 async def partitions_of(bootstrap: str, topic: str) -> list[int]:

@@ -12,10 +12,9 @@ from collections.abc import Iterator
 from pipeline.backfill.bounds import Bounds
 from pipeline.backfill.spool import OPEN, Spool
 from pipeline.backfill.telling import NEVER
+from schemas.moments import DAY_MS
 from sinks.clickhouse.backfill import BackfillStore, Row
 from sinks.clickhouse.tables import LAST_MS
-
-DAY_MS = 86_400_000
 
 
 class Timelines:

@@ -20,16 +20,17 @@ from hashlib import md5
 from typing import Any
 
 import orjson
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from schemas.config import Config
 from schemas.moments import from_datetime
 from schemas.topics import ALERTS, DEAD, HEADER_RECEIVED
-from sinks.clickhouse.batch import BadRow, Batch, Lines, Place
+from sinks.clickhouse.batch import BadRow, Batch, Lines, Place, dead_letter
 from sinks.clickhouse.metrics import ALERT_HISTORY, SinkMetrics
 from sinks.clickhouse.tables import FIRST_MS, LAST_MS
 from sinks.clickhouse.writer import Stopped, Store, Writer
+from sinks.kafka import group_consumer
 
 log = logging.getLogger(__name__)
 
@@ -39,12 +40,10 @@ POLL_MS = 500
 POLL_RECORDS = 200
 REQUEST_S = 5.0
 PAUSE_S = 1.0
-PAYLOAD_BYTES = 65_536
 MAX_ALERTS = 5_000
 """Of one payload; what holds more is used by nobody, and would fill memory and dead letters."""
 MAX_WORD = 200
 """Longest receiver, and longest part of a text that messages quote."""
-NEVER_MS = 2**31 - 1
 TOLD = ("severity", "queue", "channel", "team", "kpi")
 """Labels that have a column."""
 FIGURES = ("value", "numerator", "denominator", "target")
@@ -262,7 +261,7 @@ class AlertSink:
                 await asyncio.wait_for(stop.wait(), PAUSE_S)
 
     async def _session(self, stop: asyncio.Event) -> None:
-        consumer = _consumer(self._config)
+        consumer = group_consumer(self._config, GROUP, fetch_max_wait_ms=POLL_MS)
         writer = Writer(self._store, self._metrics, stop.is_set)
         try:
             await consumer.start()
@@ -312,28 +311,8 @@ class AlertSink:
         if self._producer is None:
             self._producer = AIOKafkaProducer(bootstrap_servers=self._config.bootstrap, acks="all")
             await self._producer.start()
-        key, value = dead_letter(bad)
+        key, value = dead_letter(bad, ALERTS, "bad_alert")
         await self._producer.send_and_wait(DEAD, value, key=key)
-
-
-def dead_letter(bad: BadRow) -> tuple[bytes, bytes]:
-    """Key and value of the dead letter of an alert, or of a payload, that cannot be used."""
-    place = bad.place
-    letter: dict[str, Any] = {"v": 1}
-    if place.site:
-        letter["site"] = place.site
-    letter |= {
-        "reason": "bad_alert",
-        "field": bad.field,
-        "detail": bad.detail,
-        "at": place.at,
-        "epoch": place.epoch,
-        "topic": ALERTS,
-        "partition": place.partition,
-        "offset": place.offset,
-        "payload": bad.payload[:PAYLOAD_BYTES].decode("utf-8", "replace"),
-    }
-    return orjson.dumps([place.epoch, ALERTS, place.partition, place.offset]), orjson.dumps(letter)
 
 
 async def _commit(consumer: Any, tp: TopicPartition, offset: int) -> None:
@@ -341,20 +320,3 @@ async def _commit(consumer: Any, tp: TopicPartition, offset: int) -> None:
         await asyncio.wait_for(consumer.commit({tp: offset}), REQUEST_S)
     except (CommitFailedError, IllegalStateError):
         log.info("alerts: partition %d has gone to another sink", tp.partition)
-
-
-def _consumer(config: Config) -> AIOKafkaConsumer:
-    return AIOKafkaConsumer(
-        bootstrap_servers=config.bootstrap,
-        client_id=GROUP,
-        # What one broker in memory was told is not true of the next: an epoch is a group.
-        group_id=f"{GROUP}-{config.epoch}",
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        fetch_max_wait_ms=POLL_MS,
-        max_partition_fetch_bytes=4 * 1024 * 1024,
-        session_timeout_ms=6_000,
-        heartbeat_interval_ms=1_500,
-        rebalance_timeout_ms=30_000,
-        max_poll_interval_ms=NEVER_MS,
-    )

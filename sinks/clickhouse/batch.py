@@ -15,6 +15,8 @@ from schemas.topics import ROWS
 from sinks.clickhouse.tables import FIRST_MS, LAST_MS, PROGRESS, TABLES, RowError
 
 VERSION = 1
+PAYLOAD_BYTES = 65_536
+"""Of what cannot be written so much is kept in its dead letter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,26 @@ class BadRow:
     field: str
     detail: str
     payload: bytes
+
+
+def dead_letter(bad: BadRow, topic: str, reason: str) -> tuple[bytes, bytes]:
+    """Key and value of the dead letter of what a record of `topic` held."""
+    place = bad.place
+    letter: dict[str, Any] = {"v": 1}
+    if place.site:
+        letter["site"] = place.site
+    letter |= {
+        "reason": reason,
+        "field": bad.field,
+        "detail": bad.detail,
+        "at": place.at,
+        "epoch": place.epoch,
+        "topic": topic,
+        "partition": place.partition,
+        "offset": place.offset,
+        "payload": bad.payload[:PAYLOAD_BYTES].decode("utf-8", "replace"),
+    }
+    return orjson.dumps([place.epoch, topic, place.partition, place.offset]), orjson.dumps(letter)
 
 
 @dataclass(slots=True)

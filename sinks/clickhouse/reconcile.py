@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 
+from schemas.moments import DAY_MS
 from sinks.clickhouse.metrics import SinkMetrics
 from sinks.clickhouse.writer import HttpStore, Unavailable
 
@@ -28,7 +29,6 @@ CELL_MS = 900_000
 """Differences are remembered by quarters of an hour; every span is made of whole ones."""
 WIDEST_MS = 21_600_000
 """A span at first; it is halved when the store cannot compare it within the limits."""
-DAY_MS = 86_400_000
 EXPIRING_DAYS = 2
 """How long before they expire panes are no longer compared: the store goes by its own clock."""
 LOOK_S = 5.0

@@ -20,20 +20,19 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-import orjson
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from schemas.config import Config
 from schemas.topics import DEAD, ROWS
 from sinks.clickhouse.alerts import AlertSink
-from sinks.clickhouse.batch import BadRow, Batch
+from sinks.clickhouse.batch import BadRow, Batch, dead_letter
 from sinks.clickhouse.metrics import SinkMetrics
 from sinks.clickhouse.migrate import MigrationError, load
 from sinks.clickhouse.page import serve
 from sinks.clickhouse.reconcile import Reconciler
 from sinks.clickhouse.writer import HttpStore, Stopped, Store, Unavailable, Writer
-from sinks.kafka import partitions_of
+from sinks.kafka import group_consumer, partitions_of
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +54,6 @@ BUSY_LAG = 1000
 """Records not written, above which the sink asks the store nothing."""
 FAILING_S = 10.0
 """How long the store may refuse to take rows before the sink says it is not ready."""
-PAYLOAD_BYTES = 65_536
-NEVER_MS = 2**31 - 1
 
 Records = dict[TopicPartition, list[Any]]
 
@@ -182,7 +179,9 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
         self._metrics = sink.metrics
         self._stop = sink.stopping
         self._writer = Writer(sink.store, sink.metrics, self._given_up)
-        self._consumer = _consumer(sink.config)
+        self._consumer = group_consumer(
+            sink.config, GROUP, fetch_max_wait_ms=POLL_MS, fetch_max_bytes=16 * 1024 * 1024
+        )
         self._producer: AIOKafkaProducer | None = None
         self._gathering: dict[int, Batch] = {}
         self._since: dict[int, float] = {}
@@ -330,7 +329,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
                 bootstrap_servers=self._sink.config.bootstrap, acks="all"
             )
             await self._producer.start()
-        key, value = dead_letter(bad)
+        key, value = dead_letter(bad, ROWS, "bad_row")
         await self._producer.send_and_wait(DEAD, value, key=key)
 
     async def _commit(self, batch: Batch) -> None:
@@ -378,27 +377,6 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
             raise TopicChanged(self._begun_anew)
 
 
-def dead_letter(bad: BadRow) -> tuple[bytes, bytes]:
-    """Key and value of the dead letter of a row, or of a record, that cannot be written."""
-    place = bad.place
-    letter: dict[str, Any] = {"v": 1}
-    if place.site:
-        letter["site"] = place.site
-    letter |= {
-        "reason": "bad_row",
-        "field": bad.field,
-        "detail": bad.detail,
-        "at": place.at,
-        "epoch": place.epoch,
-        "topic": ROWS,
-        "partition": place.partition,
-        "offset": place.offset,
-        "payload": bad.payload[:PAYLOAD_BYTES].decode("utf-8", "replace"),
-    }
-    key = orjson.dumps([place.epoch, ROWS, place.partition, place.offset])
-    return key, orjson.dumps(letter)
-
-
 async def _schema_problem(store: HttpStore, database: str) -> str:
     """What keeps the tables from being what this version writes to; empty if nothing does."""
     newest = load()[-1]
@@ -409,26 +387,6 @@ async def _schema_problem(store: HttpStore, database: str) -> str:
     except (Unavailable, MigrationError) as error:
         return str(error)
     return "" if rows[0][0] else f"{newest.name} is not applied, run `callboard migrate`"
-
-
-def _consumer(config: Config) -> AIOKafkaConsumer:
-    return AIOKafkaConsumer(
-        bootstrap_servers=config.bootstrap,
-        client_id=GROUP,
-        # What one broker in memory was told is not true of the next: an epoch is a group.
-        group_id=f"{GROUP}-{config.epoch}",
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        fetch_max_wait_ms=POLL_MS,
-        fetch_max_bytes=16 * 1024 * 1024,
-        max_partition_fetch_bytes=4 * 1024 * 1024,
-        session_timeout_ms=6_000,
-        heartbeat_interval_ms=1_500,
-        rebalance_timeout_ms=30_000,
-        # While the store is away nothing is polled, for hours if need be, and the partitions stay:
-        # another sink could not write them either.
-        max_poll_interval_ms=NEVER_MS,
-    )
 
 
 async def _unless(stop: asyncio.Event, work: Awaitable[None]) -> None:

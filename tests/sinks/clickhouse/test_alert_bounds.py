@@ -9,7 +9,8 @@ from aiokafka import ConsumerRecord
 from pipeline.ingest.alerts import MAX_ALERTS as MAX_AT_THE_DOOR
 from pipeline.ingest.alerts import TooManyAlerts, take_alerts
 from schemas.topics import ALERTS
-from sinks.clickhouse.alerts import MAX_ALERTS, MAX_WORD, AlertBatch, dead_letter
+from sinks.clickhouse.alerts import MAX_ALERTS, MAX_WORD, AlertBatch
+from sinks.clickhouse.batch import dead_letter
 
 RECEIVED = 1_767_607_200_000
 GOOD = b'{"status":"firing","labels":{"alertname":"A"},"startsAt":"2026-01-05T10:00:00Z"}'
@@ -51,7 +52,7 @@ def test_nothing_nested_stops_the_reading(alert: bytes, rows: int, depth: int) -
     assert len(written(batch)) == 1 + rows
     assert len(batch.bad) == 1 - rows
     for bad in batch.bad:
-        assert orjson.loads(dead_letter(bad)[1])["payload"]
+        assert orjson.loads(dead_letter(bad, ALERTS, "bad_alert")[1])["payload"]
 
 
 def test_a_crowd_is_one_dead_letter_and_refused_at_the_door() -> None:
