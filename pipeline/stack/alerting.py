@@ -7,7 +7,6 @@ only addresses differ. What they know of the past is kept in the data folder.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
@@ -19,7 +18,7 @@ import yaml
 
 from dashboards.alerts.files import ROUTES, RULES, write
 from pipeline.stack.process import RoleProcess
-from pipeline.stack.roles import environment
+from pipeline.stack.roles import environment, page_answers
 from pipeline.stack.settings_watch import SettingsWatch
 from schemas.config import Config
 
@@ -87,7 +86,7 @@ class Alerting:
             self._processes.append(process)
             await process.start()
             await self._until_ready(process)
-            self._tasks.append(asyncio.create_task(_restarted(process)))
+            self._tasks.append(asyncio.create_task(_kept_running(process)))
         self._tasks.append(asyncio.create_task(self._follow_settings()))
 
     async def stop(self) -> None:
@@ -151,7 +150,7 @@ class Alerting:
         address = f"{self.addresses[process.name]}/-/ready"
         deadline = asyncio.get_running_loop().time() + READY_S
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
-            while not await _answers(session, address):
+            while not await page_answers(session, address):
                 if not process.running or asyncio.get_running_loop().time() > deadline:
                     raise AlertingError(f"{process.name} did not start:\n{process.last_words()}")
                 await asyncio.sleep(0.1)
@@ -181,18 +180,7 @@ def _static(port: int) -> dict[str, object]:
     return {"static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}
 
 
-async def _restarted(process: RoleProcess) -> None:
+async def _kept_running(process: RoleProcess) -> None:
     """Start a process again whenever it ends."""
     while True:
-        code = await process.wait()
-        pause = process.pause_before_restart()
-        log.warning("%s ended (%d), it is started again in %.1f s", process.name, code, pause)
-        await asyncio.sleep(pause)
-        await process.start()
-
-
-async def _answers(session: aiohttp.ClientSession, address: str) -> bool:
-    with contextlib.suppress(aiohttp.ClientError, TimeoutError):
-        async with session.get(address) as response:
-            return response.status == 200
-    return False
+        await process.start_again(await process.wait())

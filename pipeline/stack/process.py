@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import logging
 import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 _PR_SET_PDEATHSIG = 1
 LOG_BYTES = 10_000_000
@@ -95,6 +98,19 @@ class RoleProcess:
         pause, self._pause_s = self._pause_s, min(self._pause_s * 2, _LONGEST_PAUSE_S)
         return pause
 
+    async def start_again(self, code: int) -> None:
+        """Say that the process has ended and start it again, after a pause."""
+        pause = self.pause_before_restart()
+        log.warning(
+            "%s ended (%s), it is started again in %.1f s; its log is %s",
+            self.name,
+            ending(code),
+            pause,
+            self._log,
+        )
+        await asyncio.sleep(pause)
+        await self.start()
+
     async def stop(self, grace_s: float) -> None:
         """End the process for good: ask it to, and kill it if it has not within the grace.
 
@@ -119,6 +135,11 @@ class RoleProcess:
         except OSError:
             return ""
         return "\n".join(text.splitlines()[-lines:])
+
+
+def ending(code: int) -> str:
+    """An exit code, negative for a signal, in words."""
+    return f"exit code {code}" if code >= 0 else f"signal {-code}"
 
 
 def _die_with_parent() -> None:

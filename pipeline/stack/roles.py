@@ -10,6 +10,8 @@ import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+import aiohttp
+
 from pipeline.stack.folder import DataFolder, StoreSecrets
 from pipeline.stack.ports import bind_free
 from schemas.config import ENGINE, Config, variable_of
@@ -107,6 +109,15 @@ def ready_addresses(config: Config) -> dict[str, str]:
         "sink": f"http://127.0.0.1:{config.sink_port}/readyz",
         "board": f"http://{config.board_host}:{config.board_port}/readyz",
     }
+
+
+async def page_answers(session: aiohttp.ClientSession, address: str) -> bool:
+    """Whether a page says 200."""
+    try:
+        async with session.get(address) as response:
+            return response.status == 200
+    except (aiohttp.ClientError, TimeoutError):
+        return False
 
 
 def port_is_open(address: str) -> bool:

@@ -23,11 +23,12 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from pipeline.stack.epoch import begin_epoch
 from pipeline.stack.folder import DataFolder
-from pipeline.stack.process import RoleProcess
+from pipeline.stack.process import RoleProcess, ending
 from pipeline.stack.roles import (
     ROLES,
     broker_command,
     environment,
+    page_answers,
     port_is_open,
     ready_addresses,
     role_command,
@@ -170,7 +171,7 @@ class Stack:
     async def _until_ready(self, role: str) -> None:
         address = ready_addresses(self.config)[role]
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
-            await self._until_true(role, lambda: _answers(session, address))
+            await self._until_true(role, lambda: page_answers(session, address))
 
     async def _until_port(self, name: str, address: str) -> None:
         async def is_open() -> bool:
@@ -195,20 +196,11 @@ class Stack:
         while True:
             code = await process.wait()
             if process.name == "broker":
-                self._ask_roll(f"the broker ended ({_ending(code)}) and its memory with it")
+                self._ask_roll(f"the broker ended ({ending(code)}) and its memory with it")
                 return
             if process.name == "feeder" and code == 0:
                 return
-            pause = process.pause_before_restart()
-            log.warning(
-                "%s ended (%s), it is started again in %.1f s; its log is %s",
-                process.name,
-                _ending(code),
-                pause,
-                process.log,
-            )
-            await asyncio.sleep(pause)
-            await process.start()
+            await process.start_again(code)
 
     def _ask_roll(self, why: str) -> None:
         self._why = why
@@ -246,18 +238,6 @@ class Stack:
         process = self.processes.get(name)
         if process is not None:
             await process.stop(grace_s)
-
-
-async def _answers(session: aiohttp.ClientSession, address: str) -> bool:
-    try:
-        async with session.get(address) as response:
-            return response.status == 200
-    except (aiohttp.ClientError, TimeoutError):
-        return False
-
-
-def _ending(code: int) -> str:
-    return f"exit code {code}" if code >= 0 else f"signal {-code}"
 
 
 def _resident(pid: int) -> int:
