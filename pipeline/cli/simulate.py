@@ -67,7 +67,9 @@ After = Annotated[str | None, typer.Option(help="When the scenario strikes, afte
 Length = Annotated[str | None, typer.Option(help="How long the scenario lasts.")]
 Zone = Annotated[
     str | None,
-    typer.Option(help="Zone of the sites. Default: UTC; in real time one where it is morning."),
+    typer.Option(
+        help="Zone of the sites. Default: UTC; one where it is morning if it starts about now."
+    ),
 ]
 SiteName = Annotated[str, typer.Option(help="Name of the first site; others get a number.")]
 Out = Annotated[str | None, typer.Option(help="File of canonical events (NDJSON); - is stdout.")]
@@ -129,7 +131,7 @@ def simulate(
             scenario=scenario,
             incident_after_ms=_span(incident_after),
             incident_ms=_span(incident_length),
-            time_zone=time_zone or (morning_zone(begin) if pace and not start else "UTC"),
+            time_zone=time_zone or ("UTC" if start or not (pace or to) else morning_zone(begin)),
             site=site,
         )
         run = _Run(Simulation(options), pace, Console(stderr=True))
