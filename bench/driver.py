@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from bench.workload import Size
-from pipeline.simulate.door_client import DoorClient
+from pipeline.collect.door_client import DoorClient
 from pipeline.simulate.stream import Record, Simulation
 
 SITE = "default"

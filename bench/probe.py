@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 import orjson
 
-from pipeline.simulate.door_client import DoorClient
+from pipeline.collect.door_client import DoorClient
 from pipeline.simulate.stream import Record
 
 SITE = "default"

@@ -13,7 +13,13 @@ PREFIX = "CALLBOARD_"
 ENGINE = PREFIX + "ENGINE"
 """Read where the engine is imported, before there is a configuration."""
 
-SECRETS = ("door_token", "grafana_token", "clickhouse_password", "analyst_password")
+SECRETS = (
+    "door_token",
+    "grafana_token",
+    "clickhouse_password",
+    "analyst_password",
+    "customer_key",
+)
 """Fields whose value may also stand in a file that `CALLBOARD_<FIELD>_FILE` names."""
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -37,6 +43,9 @@ class Config(BaseModel):
     `reconcile_ms` is how often the sink asks whether engine and records agree, 0 for never.
     `retention_days` is how long the store keeps what is older, 0 for ever; `callboard migrate`
     brings the tables to it.
+    `customer_key` is the key under which numbers of customers are hashed, the same for door, ingest
+    and backfill; without one they are left out. `hooks_dir` holds the secrets of webhooks: a file
+    `<platform>`, or `<site>.<platform>` for one site alone.
     `page_host` is where worker, ingest and sink show readiness and metrics. `journal` concerns the
     door only: it keeps one. `alone` says that there is exactly one door, ingest, worker and sink,
     so that each may take all partitions without a group; only the embedded stack sets it, for two
@@ -53,6 +62,8 @@ class Config(BaseModel):
     door_host: str = "127.0.0.1"
     door_port: Port = 7070
     door_token: str = ""
+    hooks_dir: Path = Path("hooks")
+    customer_key: str = ""
     board_host: str = "127.0.0.1"
     board_port: Port = 7080
     board_url: str = "http://127.0.0.1:7080"

@@ -224,6 +224,9 @@ class SiteSettings(_Settings):
 
     `hours` lists the opening hours of each weekday (`mon: ["08:00-20:00"]`) in the site's zone;
     without it the site is always open, and with it a weekday that is not named is closed.
+    `repeat_window_ms` is how long after a contact another one of the same customer says that the
+    first was not resolved. `sources` says by platform how its payloads are to be read; what may
+    stand there is the platform's own and is checked with it.
     """
 
     site: Id
@@ -236,6 +239,8 @@ class SiteSettings(_Settings):
     max_ahead_ms: Ms = 60_000
     hours: Hours | None = None
     holidays: list[Holiday] = []
+    repeat_window_ms: PositiveMs = 604_800_000
+    sources: Annotated[dict[str, dict[str, Any]], BeforeValidator(_nothing_is_empty)] = {}
     defaults: DefaultSettings = DefaultSettings()
     queues: Annotated[dict[Id, QueueSettings], BeforeValidator(_nothing_is_empty)] = {}
     teams: Annotated[dict[str, TeamSettings], BeforeValidator(_nothing_is_empty)] = {}

@@ -278,7 +278,7 @@ def _tell_file(asked: _Asked, one: _Site, bar: Progress) -> None:
                 yield line
 
         number = 0
-        for item in FORMATS[asked.format_name].read(told(), name):
+        for item in FORMATS[asked.format_name].read(told(), name, one.settings):
             if not isinstance(item, BadLine):
                 spool.put_event(item)
                 number += 1

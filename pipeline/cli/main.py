@@ -15,6 +15,8 @@ from schemas.config import misspelt_variables
 COMMANDS = {
     "up": "pipeline.cli.up",
     "replay": "pipeline.cli.replay",
+    "check": "pipeline.cli.check",
+    "collect": "pipeline.cli.collect",
     "simulate": "pipeline.cli.simulate",
     "sql": "pipeline.cli.sql",
     "dead": "pipeline.cli.dead",
@@ -30,7 +32,7 @@ COMMANDS = {
     "backfill": "pipeline.cli.backfill",
     "alerts": "pipeline.cli.alerts",
 }
-ASKS_THE_STACK = ("sql", "dead", "simulate", "topics", "migrate", "backfill")
+ASKS_THE_STACK = ("sql", "dead", "simulate", "collect", "topics", "migrate", "backfill")
 """Commands for people, which find an embedded stack that runs in this folder by themselves."""
 
 
@@ -49,7 +51,11 @@ def build(names: list[str]) -> typer.Typer:
         """Real-time KPIs of a contact centre, exact to the call."""
 
     for name in names:
-        app.command(name)(getattr(import_module(COMMANDS[name]), name))
+        command = getattr(import_module(COMMANDS[name]), name)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
     return app
 
 

@@ -16,9 +16,10 @@ from pipeline.replay import History, read_history, snapshots
 from pipeline.replay.tables import print_snapshot
 from pipeline.sources import FORMATS, BadLine, Format
 from pipeline.sources.lines import InputError, LineFile
+from pipeline.sources.options import load_site
 from schemas.kpis import WINDOWS
 from schemas.moments import MomentError, parse_moment
-from schemas.settings import SettingsError, SiteSettings, load_site_file
+from schemas.settings import SettingsError, SiteSettings
 
 SHOWN_LINES = 20
 """Malformed lines reported one by one; the rest are only counted."""
@@ -74,7 +75,7 @@ def replay(
     try:
         moments = [parse_moment(text) for text in at or ()]
         given = settings_file or source.settings
-        settings = load_site_file(given) if given else None
+        settings = load_site(given) if given else None
         history = _read(file, source, settings, max(moments, default=None))
     except (MomentError, SettingsError, InputError) as error:
         _fail(str(error))
@@ -134,7 +135,7 @@ def _read(file: str, source: Format, settings: SiteSettings | None, until: int |
                     bar.update(task, completed=lines.position)
                 yield line
 
-        history = read_history(told(), source, site, until, report)
+        history = read_history(told(), source, site, until, report, settings)
         report.close()
     return history
 

@@ -19,10 +19,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from pipeline.simulate.door_client import DoorClient, DoorRefused
+from pipeline.collect.door_client import DoorClient, DoorRefused
 from pipeline.simulate.feed import PAUSE_S, Feeder, Position, Upcoming, pause_of
 from pipeline.simulate.live import ENDLESS_MS
 from pipeline.simulate.options import DAY, DEFAULT_START, HOUR, Options, OptionsError, Scenario
+from pipeline.simulate.platforms import platform_writers
 from pipeline.simulate.settings import write_site_settings
 from pipeline.simulate.stream import Record, Simulation
 from pipeline.simulate.zones import morning_zone
@@ -31,6 +32,7 @@ from schemas.config import Config, ConfigError
 from schemas.kpis import ratio
 from schemas.moments import MomentError, parse_moment
 
+CANONICAL = "canonical"
 _UNITS = {"s": 1000, "m": 60_000, "h": HOUR, "d": DAY}
 
 Sites = Annotated[int, typer.Option(help="How many sites.")]
@@ -71,8 +73,12 @@ Zone = Annotated[
         help="Zone of the sites. Default: UTC; one where it is morning if it starts about now."
     ),
 ]
+Platform = Annotated[
+    str,
+    typer.Option("--format", help="canonical, or the platform whose payloads the events become."),
+]
 SiteName = Annotated[str, typer.Option(help="Name of the first site; others get a number.")]
-Out = Annotated[str | None, typer.Option(help="File of canonical events (NDJSON); - is stdout.")]
+Out = Annotated[str | None, typer.Option(help="File of the events, a line each; - is stdout.")]
 To = Annotated[str | None, typer.Option(help="Address of the door, such as 127.0.0.1:7070.")]
 Token = Annotated[
     str, typer.Option(help="The door's token. Default: as CALLBOARD_DOOR_TOKEN or its file says.")
@@ -100,6 +106,7 @@ def simulate(
     incident_length: Length = None,
     time_zone: Zone = None,
     site: SiteName = "sim",
+    platform: Platform = CANONICAL,
     out: Out = None,
     to: To = None,
     token: Token = "",
@@ -133,6 +140,7 @@ def simulate(
             incident_ms=_span(incident_length),
             time_zone=time_zone or ("UTC" if start or not (pace or to) else morning_zone(begin)),
             site=site,
+            platform=_platform(platform),
         )
         run = _Run(Simulation(options), pace, Console(stderr=True))
         token = token or Config.from_env(os.environ).door_token
@@ -153,6 +161,14 @@ def _span(text: str | None) -> int | None:
     if match is None:
         raise OptionsError(f"{text!r} is no length of time such as 90s, 30m, 8h or 2d")
     return int(float(match[1]) * _UNITS[match[2]])
+
+
+def _platform(name: str) -> str:
+    """The platform of a format, empty for canonical events."""
+    known = [CANONICAL, *platform_writers()]
+    if name not in known:
+        raise OptionsError(f"--format {name}: not one of {', '.join(known)}")
+    return "" if name == CANONICAL else name
 
 
 def _pace(
@@ -236,7 +252,8 @@ class _Run:
 
         with self._bar(True) as bar:
             task = bar.add_task("simulating", total=self.simulation.options.duration_ms)
-            door = DoorClient(address, token, self._say_retry)
+            platform = self.simulation.options.platform
+            door = DoorClient(address, token, self._say_retry, source=platform)
             feeder = Feeder(
                 door,
                 source,

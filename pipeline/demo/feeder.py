@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline.collect.door_client import DoorClient, Receipt
 from pipeline.demo.day import DemoError, DemoPlan
-from pipeline.simulate.door_client import DoorClient, Receipt
 from pipeline.simulate.feed import Feeder, Position, pause_of
 from pipeline.simulate.process import run_process, say_retry
 from pipeline.simulate.stream import Record

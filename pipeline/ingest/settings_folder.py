@@ -15,7 +15,8 @@ from pathlib import Path
 
 from watchfiles import awatch
 
-from schemas.settings import SettingsError, SiteSettings, load_site_file
+from pipeline.sources.options import load_site
+from schemas.settings import SettingsError, SiteSettings
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +99,7 @@ class SettingsFolder:
 
     def _read(self, path: Path, fingerprint: _Fingerprint, held: _File | None) -> _File:
         try:
-            return _File(fingerprint, load_site_file(path))
+            return _File(fingerprint, load_site(path))
         except (SettingsError, OSError) as error:
             kept = held.settings if held is not None else None
             stays = f"; site {kept.site} keeps its last good settings" if kept else ""

@@ -8,6 +8,7 @@ from operator import itemgetter
 from typing import Any
 
 from pipeline.sources import BadLine, Format
+from schemas.settings import SiteSettings
 
 Report = Callable[[BadLine], None]
 
@@ -33,15 +34,17 @@ def read_history(
     site: str | None,
     until: int | None = None,
     report: Report = lambda _: None,
+    settings: SiteSettings | None = None,
 ) -> History:
     """Read all lines; keep the events with `ts <= until` (epoch ms, None keeps all).
 
-    `report` is told each unreadable line. Raises `InputError` if the input breaks off.
+    `report` is told each unreadable line; `settings` say how a platform is read. Raises
+    `InputError` if the input breaks off.
     """
     history = History()
     keep = history.events.append
     last: int | None = None
-    for item in source.read(lines, site):
+    for item in source.read(lines, site, settings):
         if isinstance(item, BadLine):
             history.dead += 1
             report(item)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import orjson
 
-from pipeline.simulate.door_client import DoorClient, Receipt
+from pipeline.collect.door_client import DoorClient, Receipt
 from pipeline.simulate.stream import Record
 from schemas.clock import Clock
 

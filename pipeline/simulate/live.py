@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from pipeline.simulate.door_client import DoorClient, Receipt
+from pipeline.collect.door_client import DoorClient, Receipt
 from pipeline.simulate.feed import Feeder, Position, pause_of
 from pipeline.simulate.options import DAY, HOUR, Options, OptionsError, Scenario
 from pipeline.simulate.process import run_process, say_retry

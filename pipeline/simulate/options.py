@@ -55,7 +55,8 @@ class Options:
     None is chosen so that the agents are well but not hopelessly busy. The incident begins
     `incident_after_ms` after the start (default: a third of the duration, at most an hour) and
     lasts `incident_ms` (default: ten minutes, at most a quarter of the duration). `start` is epoch
-    ms. Raises `OptionsError`.
+    ms. `platform` names whose payloads the events become; empty are canonical events. Raises
+    `OptionsError`.
     """
 
     sites: int = 1
@@ -72,6 +73,7 @@ class Options:
     time_zone: str = "UTC"
     site: str = "sim"
     source: str = "simulator"
+    platform: str = ""
 
     def __post_init__(self) -> None:
         for name, least in (("sites", 1), ("agents", 1), ("queues", 1), ("duration_ms", 1)):

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from heapq import merge
 from itertools import dropwhile
 from operator import attrgetter
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from pipeline.simulate.canonical import CanonicalWriter
 from pipeline.simulate.centre import Centre
-from pipeline.simulate.happenings import Happening
 from pipeline.simulate.options import Options, Scenario
 from pipeline.simulate.planning import plan_site
+from pipeline.simulate.platforms import Writer, platform_writers
 
 
 class Record(NamedTuple):
@@ -23,14 +23,6 @@ class Record(NamedTuple):
     payload: bytes
 
 
-class Writer(Protocol):
-    """Says what happened at a site in some format: any number of payloads a happening."""
-
-    def payloads(self, happening: Happening) -> Iterable[bytes]:
-        """The payloads for one happening, to be called in the order of time."""
-        ...
-
-
 class Simulation:
     """All sites of the options. Iterate `records()` once; `totals` grow with what it has given."""
 
@@ -39,7 +31,7 @@ class Simulation:
         self.centres = [Centre(plan_site(options, number)) for number in range(options.sites)]
 
     def records(self, after: int | None = None) -> Iterator[Record]:
-        """Every event as a canonical payload, those handed over before `after` left out.
+        """Every event as a payload of the platform, those handed over before `after` left out.
 
         Each site's records are in the order of their `ts`. While a source is silent the records
         of its site are held back, and come at once when it speaks again.
@@ -57,7 +49,7 @@ class Simulation:
 
     def _site_records(self, centre: Centre) -> Iterator[Record]:
         site = centre.plan.site
-        writer: Writer = CanonicalWriter(site, self.options.source)
+        writer = self._writer(site)
         incident = self.options.incident
         silence = incident.scenario is Scenario.OUTAGE
         for happening in centre.happenings():
@@ -66,3 +58,8 @@ class Simulation:
                 at = incident.end
             for payload in writer.payloads(happening):
                 yield Record(at, site, payload)
+
+    def _writer(self, site: str) -> Writer:
+        if self.options.platform:
+            return platform_writers()[self.options.platform](site)
+        return CanonicalWriter(site, self.options.source)

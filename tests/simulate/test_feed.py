@@ -12,7 +12,7 @@ import orjson
 import pytest
 from aiohttp import web
 
-from pipeline.simulate.door_client import DoorClient
+from pipeline.collect.door_client import DoorClient
 from pipeline.simulate.feed import (
     MAX_BYTES,
     MAX_RECORDS,

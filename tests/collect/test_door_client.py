@@ -13,7 +13,7 @@ import orjson
 import pytest
 from aiohttp import web
 
-from pipeline.simulate.door_client import DoorClient, DoorRefused, events_url
+from pipeline.collect.door_client import DoorClient, DoorRefused, events_url
 from pipeline.simulate.stream import Record
 from tests.ports import free_port
 from tests.simulate.fake_door import FakeDoor, open_door
@@ -66,7 +66,7 @@ async def test_retry_after_is_respected_up_to_the_client_s_own_limit() -> None:
 
     async with open_door(FakeDoor(verdict)) as door:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("pipeline.simulate.door_client.asyncio.sleep", no_sleep)
+            patch.setattr("pipeline.collect.door_client.asyncio.sleep", no_sleep)
             assert await send(door, RECORDS) == (10, 0)
     assert waits == [1.0, 5.0, 0.04]
 

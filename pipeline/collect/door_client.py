@@ -11,14 +11,15 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Protocol
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import aiohttp
 import orjson
 
-from pipeline.simulate.stream import Record
-
 EVENTS_PATH = "/v1/events"
+SOURCES_PATH = "/v1/sources/"
+"""With the name of a platform after it: where its payloads are taken."""
 FIRST_DELAY_S = 0.2
 MOST_DELAY_S = 5.0
 _REQUEST_TIMEOUT_S = 30.0
@@ -30,6 +31,20 @@ log = logging.getLogger(__name__)
 
 class DoorRefused(RuntimeError):
     """The door will not take these events however often they are sent."""
+
+
+class Record(Protocol):
+    """A payload and the site it belongs to."""
+
+    @property
+    def site(self) -> str:
+        """The site's id."""
+        ...
+
+    @property
+    def payload(self) -> bytes:
+        """The payload, one line without its end."""
+        ...
 
 
 @dataclass(slots=True)
@@ -45,15 +60,18 @@ class Receipt:
         self.refused += other.refused
 
 
-def events_url(address: str) -> str:
+def events_url(address: str, path: str = EVENTS_PATH) -> str:
     """The door's address for events: `http://host:port` is completed, any other path kept."""
     parts = urlsplit(address if "://" in address else f"http://{address}")
-    path = EVENTS_PATH if parts.path in ("", "/") else parts.path
+    path = path if parts.path in ("", "/") else parts.path
     return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
 
 
 class DoorClient:
-    """Posts records. `on_retry` is told why and for how many seconds a batch has to wait."""
+    """Posts records: canonical events, or payloads of a platform by the name of its `source`.
+
+    `on_retry` is told why and for how many seconds a batch has to wait.
+    """
 
     def __init__(
         self,
@@ -61,8 +79,9 @@ class DoorClient:
         token: str = "",
         on_retry: Callable[[str, float], None] | None = None,
         first_delay_s: float = FIRST_DELAY_S,
+        source: str = "",
     ) -> None:
-        self._url = events_url(address)
+        self._url = events_url(address, SOURCES_PATH + source if source else EVENTS_PATH)
         self._headers = {"Content-Type": "application/x-ndjson"}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
