@@ -11,8 +11,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from pipeline.replay.check import Findings, check_capture
-from pipeline.replay.check_tables import print_findings
+from pipeline.check import Findings, check_capture
+from pipeline.check.tables import print_findings
 from pipeline.sources import FORMATS
 from pipeline.sources.lines import InputError, LineFile
 from pipeline.sources.options import load_site
@@ -45,7 +45,8 @@ def check(
     if as_json:
         sys.stdout.buffer.write(orjson.dumps(findings.as_json()) + b"\n")
     else:
-        print_findings(Console(), findings, Path(file).name)
+        zone = settings.time_zone if settings else "UTC"
+        print_findings(Console(), findings, Path(file).name, zone)
     raise typer.Exit(0 if findings.events else 1)
 
 
