@@ -49,10 +49,7 @@ def _sheet(title: str, first: str, *heads: str) -> Table:
 
 
 def _plain(title: str) -> Table:
-    padding = (0, 0, 0, 1)
-    return Table(
-        title=title, title_justify="left", box=SIMPLE_HEAD, padding=padding, pad_edge=False
-    )
+    return Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=0, pad_edge=False)
 
 
 def _queues(findings: Findings) -> Table:
