@@ -56,7 +56,7 @@ def _queues(findings: Findings) -> Table:
     table = _sheet(
         "Queues, from the first to the last event",
         "queue",
-        *("offered", "answered", "aband.", "left", "open", "declined", "handled"),
+        *("offered", "answ.", "aband.", "left", "open", "RONA", "done"),
         *("SL", "ASA", "AHT"),
     )
     for row in findings.queues():
