@@ -39,9 +39,7 @@ def _headline(findings: Findings, name: str, zone: str) -> Text:
 
 
 def _sheet(title: str, first: str, *heads: str) -> Table:
-    table = Table(
-        title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False
-    )
+    table = _plain(title)
     table.add_column(first, overflow="fold")
     for head in heads:
         table.add_column(head, justify="right", no_wrap=True)
@@ -92,9 +90,7 @@ def _kinds(findings: Findings) -> Table:
 
 
 def _oddities(findings: Findings) -> Table:
-    table = Table(
-        title="Odd", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False
-    )
+    table = _plain("Odd")
     table.add_column("what")
     table.add_column("count", justify="right")
     table.add_column("for example", overflow="fold")
