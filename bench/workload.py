@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pipeline.ingest.framer import EVENT_OVERHEAD, Addition, Framer
 from pipeline.ingest.site_state import SiteState
-from pipeline.ingest.translate import translate
+from pipeline.ingest.translate import canonical_events
 from pipeline.simulate.options import MINUTE, Options
 from pipeline.simulate.settings import site_settings
 from pipeline.simulate.stream import Record, Simulation
@@ -107,7 +107,7 @@ def _frames(size: Size, handover_ms: int) -> Iterator[tuple[int, bytes]]:
 def _received(records: Iterable[Record], handover_ms: int) -> Iterator[Addition]:
     for offset, record in enumerate(records):
         received = -(-record.at // handover_ms) * handover_ms if handover_ms else record.at
-        events = translate(record.payload, "canonical", SITE)
+        events = canonical_events(record.payload)
         size = len(record.payload) + EVENT_OVERHEAD
         yield Addition(offset, received, -1, events, size, record.payload)
 

@@ -44,7 +44,8 @@ class Config(BaseModel):
     `retention_days` is how long the store keeps what is older, 0 for ever; `callboard migrate`
     brings the tables to it.
     `customer_key` is the key under which numbers of customers are hashed, the same for door, ingest
-    and backfill; without one they are left out. `hooks_dir` holds the secrets of webhooks: a file
+    and backfill; without one they are left out. `door_public_url` is the address at which platforms
+    call the door where a proxy stands before it: some sign the address. `hooks_dir` holds the secrets of webhooks: a file
     `<platform>`, or `<site>.<platform>` for one site alone.
     `page_host` is where worker, ingest and sink show readiness and metrics. `journal` concerns the
     door only: it keeps one. `alone` says that there is exactly one door, ingest, worker and sink,
@@ -62,6 +63,7 @@ class Config(BaseModel):
     door_host: str = "127.0.0.1"
     door_port: Port = 7070
     door_token: str = ""
+    door_public_url: str = ""
     hooks_dir: Path = Path("hooks")
     customer_key: str = ""
     board_host: str = "127.0.0.1"

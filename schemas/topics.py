@@ -10,6 +10,7 @@ LIVE = "kpi.live"
 ROWS = "kpi.rows"
 DEAD = "events.dead"
 ALERTS = "alerts.raw"
+MEMORY = "sources.memory"
 
 HEADER_FORMAT = "format"
 HEADER_SOURCE = "source"
@@ -42,4 +43,5 @@ TOPICS: tuple[TopicSpec, ...] = (
     TopicSpec(ROWS, "delete", 7 * _DAY, _MIB),
     TopicSpec(DEAD, "delete", 30 * _DAY, _MIB),
     TopicSpec(ALERTS, "delete", 30 * _DAY, 2 * _MIB),
+    TopicSpec(MEMORY, "compact", -1, _MIB),
 )

@@ -14,6 +14,7 @@ from typing import Any, cast
 from pipeline.backfill.history import Record
 from pipeline.backfill.spool import Spool
 from pipeline.engine import Site
+from pipeline.ingest.customers import Customers
 from pipeline.ingest.lanes import Item, Lanes
 from pipeline.ingest.metrics import IngestMetrics
 from pipeline.ingest.partition import Partition, Surroundings
@@ -79,13 +80,20 @@ class Framing:
     """Raw records of several sites to their tellings, by the code that frames them in ingest."""
 
     def __init__(
-        self, tellings: Mapping[str, Telling], partitions: int, clock: Clock, *, alone: bool
+        self,
+        tellings: Mapping[str, Telling],
+        partitions: int,
+        clock: Clock,
+        customers: Customers,
+        *,
+        alone: bool,
     ) -> None:
         self._tellings = tellings
         sites = Sites()
         sites.update({site: telling.settings for site, telling in tellings.items()})
         lanes = cast(Lanes, _ToEngines(tellings))
-        self._around = Surroundings(0, partitions, lanes, sites, clock, IngestMetrics(), alone)
+        metrics = IngestMetrics()
+        self._around = Surroundings(0, partitions, lanes, sites, clock, metrics, customers, alone)
         self._partitions: dict[int, Partition] = {}
 
     def take(self, record: Record) -> None:

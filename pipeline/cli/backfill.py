@@ -24,15 +24,17 @@ from pipeline.backfill.history import HistoryError, Record, journal_records, top
 from pipeline.backfill.spool import Spool
 from pipeline.backfill.telling import NEVER, Framing, Telling, quiet_ingest, tell_file
 from pipeline.backfill.totals import Counts
+from pipeline.ingest.customers import Customers
 from pipeline.ingest.feeding import journal_folder
 from pipeline.ingest.settings_folder import SettingsFolder
 from pipeline.replay.tables import percent
 from pipeline.sources import FORMATS, BadLine
 from pipeline.sources.lines import InputError, LineFile
+from pipeline.sources.options import load_site
 from schemas.clock import Clock, ClockError
 from schemas.config import Config, ConfigError
 from schemas.moments import MomentError, iso, parse_moment
-from schemas.settings import SettingsError, SiteSettings, load_site_file
+from schemas.settings import SettingsError, SiteSettings
 from sinks.clickhouse.backfill import BackfillStore, Known, StoreError
 
 FIXED = ("pane_ms", "time_zone", "anchor")
@@ -171,7 +173,7 @@ def _settings(config: Config, asked: _Asked, given: Path | None) -> list[SiteSet
     default = FORMATS[asked.format_name].settings if asked.file is not None else None
     path = given or default
     if path is not None:
-        return [load_site_file(path)]
+        return [load_site(path)]
     folder = SettingsFolder(config.settings_dir)
     folder.refresh()
     missing = [name for name in asked.sites if name not in folder.sites]
@@ -213,13 +215,15 @@ def _refuse_other_panes(settings: SiteSettings, live: dict[str, object]) -> None
 
 def _tell(config: Config, asked: _Asked, sites: list[_Site], bar: Progress) -> Coverage:
     if asked.file is not None:
-        _tell_file(asked, sites[0], bar)
+        _tell_file(asked, sites[0], Customers(config.customer_key), bar)
         return Coverage(to_the_present=sites[0].known is None)
     tellings = {one.settings.site: one.telling for one in sites}
     is_journal = asked.source is Source.journal
     partitions = 1 if is_journal else config.partitions
     clock = Clock.from_file(config.clock_file)
-    framing = Framing(tellings, partitions, clock, alone=is_journal or config.alone)
+    customers = Customers(config.customer_key)
+    alone = is_journal or config.alone
+    framing = Framing(tellings, partitions, clock, customers, alone=alone)
     taking = _Taking(framing, tellings, bar, max((o.known.at for o in sites if o.known), default=0))
     if is_journal:
         for record in journal_records(journal_folder(config.data_dir)):
@@ -265,7 +269,7 @@ class _Taking:
             self._framing.take(record)
 
 
-def _tell_file(asked: _Asked, one: _Site, bar: Progress) -> None:
+def _tell_file(asked: _Asked, one: _Site, customers: Customers, bar: Progress) -> None:
     assert asked.file is not None
     spool, name = one.telling.spool, one.settings.site
     with LineFile(asked.file) as lines:
@@ -280,6 +284,7 @@ def _tell_file(asked: _Asked, one: _Site, bar: Progress) -> None:
         number = 0
         for item in FORMATS[asked.format_name].read(told(), name, one.settings):
             if not isinstance(item, BadLine):
+                customers.hide(item)
                 spool.put_event(item)
                 number += 1
     if not number:

@@ -61,7 +61,7 @@ def take_body(
     here and again by ingest.
     """
     taken = Taken()
-    for line, payload in _payloads(body):
+    for line, payload in payloads_of(body):
         named, error = _look(payload, site, unknown)
         if error is None:
             taken.taken += 1
@@ -75,7 +75,7 @@ def take_body(
     return taken
 
 
-def _payloads(body: bytes) -> Iterator[tuple[int, bytes]]:
+def payloads_of(body: bytes) -> Iterator[tuple[int, bytes]]:
     """The payloads with their numbers: elements of an array, one object, or lines."""
     start = body.lstrip()[:1]
     if start in (b"[", b"{") and (start == b"[" or b"\n" in body.strip()):

@@ -6,6 +6,8 @@ read, 401 a wrong token, 413 too large, 415 another content type, 503 with Retry
 send it again later. Lines of a site that has no settings are kept but told as refused.
 Sending events twice changes no figure.
 
+`POST /v1/sources/{platform}?site=S` takes what a platform writes: see `hooks.door`.
+
 `POST /v1/alerts` takes the webhook of Alertmanager or Grafana for the history of alerts, with the
 same statuses; 400 is a body that is no webhook.
 """
@@ -19,17 +21,19 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import orjson
 from aiohttp import web
 from aiokafka.errors import KafkaError
 
 from pipeline.ingest.alerts import MAX_ALERT_BYTES, BadAlerts, TooManyAlerts, take_alerts
 from pipeline.ingest.body import take_body
+from pipeline.ingest.hooks.door import Hooks, answer_of
 from pipeline.ingest.intake import Intake, NotKept
 from pipeline.ingest.journal import JournalError
 from pipeline.ingest.metrics import DoorMetrics
+from pipeline.ingest.reading import MAX_BODY_BYTES, Reading, Refusal
 from pipeline.ingest.service import add_operator_routes, serve
 from pipeline.ingest.settings_folder import SettingsFolder
+from pipeline.sources import SOURCES
 from pipeline.topics import ensure_topics_patiently
 from schemas.clock import Clock
 from schemas.config import Config
@@ -37,7 +41,6 @@ from schemas.events import MAX_ID
 
 log = logging.getLogger(__name__)
 
-MAX_BODY_BYTES = 8 * 1024 * 1024
 RETRY_AFTER_S = 2
 CONTENT_TYPES = frozenset(
     {
@@ -53,15 +56,6 @@ MAX_SOURCE = 200
 _RETRY_S = 1.0
 
 
-class Refusal(Exception):
-    """A post that is not taken at all: HTTP status and why."""
-
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.reason = reason
-
-
 class Door:
     """The role as a process: the page, and the intake behind it."""
 
@@ -72,6 +66,8 @@ class Door:
         self._clock = Clock.from_file(config.clock_file)
         self._token = config.door_token.encode()
         self._settings = SettingsFolder(config.settings_dir)
+        self._reading = Reading()
+        self._hooks = Hooks(config, self.intake, self.metrics, self._clock, self._unknown)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set. Raises `TopicsError` if the topics cannot be used."""
@@ -97,6 +93,8 @@ class Door:
         app = web.Application(client_max_size=MAX_BODY_BYTES)
         app.router.add_post("/v1/events", self.post)
         app.router.add_post("/v1/alerts", self.post_alerts)
+        app.router.add_post("/v1/sources/{source}", self.post_payloads)
+        app.router.add_get("/v1/sources/{source}", self.look)
         add_operator_routes(app, self.metrics.registry, self.intake.unready)
         return app
 
@@ -108,28 +106,40 @@ class Door:
         """Take a webhook of alerts."""
         return await self._answered(request, self._take_alerts)
 
+    async def post_payloads(self, request: web.Request) -> web.Response:
+        """Take what a platform writes."""
+        return await self._answered(request, self._take_payloads)
+
+    async def look(self, request: web.Request) -> web.Response:
+        """Some platforms look at an address before they use it."""
+        known = request.match_info["source"] in SOURCES
+        return web.Response(status=200 if known else 404)
+
     async def _answered(
-        self, request: web.Request, take: Callable[[web.Request], Awaitable[web.Response]]
+        self, request: web.Request, take: Callable[[web.Request], Awaitable[dict[str, Any]]]
     ) -> web.Response:
+        now = self._clock.now_ms()
         try:
-            response = await take(request)
+            response = answer_of(request, 200, await take(request), now)
         except Refusal as refusal:
-            response = _json(refusal.status, {"error": refusal.reason})
+            response = answer_of(request, refusal.status, {"error": refusal.reason}, now)
         except web.HTTPRequestEntityTooLarge:
             limit = f"the body is larger than {MAX_BODY_BYTES} bytes; send it in parts"
-            response = _json(413, {"error": limit})
+            response = answer_of(request, 413, {"error": limit}, now)
         except web.RequestPayloadError:
-            response = _json(400, {"error": "the body cannot be read as its encoding says"})
+            said = {"error": "the body cannot be read as its encoding says"}
+            response = answer_of(request, 400, said, now)
             # What is left of it is not waited for, nor taken for the next request.
             request.content.feed_eof()
             response.force_close()
         except NotKept as error:
-            response = _json(503, {"error": f"not kept, send it again: {error}"})
+            said = {"error": f"not kept, send it again: {error}"}
+            response = answer_of(request, 503, said, now)
             response.headers["Retry-After"] = str(RETRY_AFTER_S)
         self.metrics.requests.labels(str(response.status)).inc()
         return response
 
-    async def _take(self, request: web.Request) -> web.Response:
+    async def _take(self, request: web.Request) -> dict[str, Any]:
         self._check_token(request)
         if request.content_type not in CONTENT_TYPES:
             kinds = "application/x-ndjson or application/json"
@@ -139,20 +149,26 @@ class Door:
         source = source.encode("utf-8", "replace").decode()  # bytes of no text come as half pairs
         if not self.intake.open:
             raise NotKept(self.intake.unready())
-        body = await request.read()
+        body = await self._reading.body(request)
         taken = take_body(body, site, source, self._clock.now_ms(), self._unknown)
         await self.intake.keep(taken.records)
         self.metrics.taken.inc(taken.taken)
         self.metrics.refused.inc(taken.refused_count)
-        return _json(200, taken.answer())
+        return taken.answer()
 
-    async def _take_alerts(self, request: web.Request) -> web.Response:
+    async def _take_payloads(self, request: web.Request) -> dict[str, Any]:
+        if not self.intake.open:
+            raise NotKept(self.intake.unready())
+        site, believed = _site_of(request), bool(self._token) and self._shows_token(request)
+        return await self._hooks.take(request, site, self._reading.body, believed=believed)
+
+    async def _take_alerts(self, request: web.Request) -> dict[str, Any]:
         self._check_token(request)
         if request.content_type != "application/json":
             raise Refusal(415, f"content type {request.content_type}, send application/json")
         if not self.intake.open:
             raise NotKept(self.intake.unready())
-        body = await request.read()
+        body = await self._reading.body(request)
         if len(body) > MAX_ALERT_BYTES:
             raise Refusal(413, f"the body is larger than {MAX_ALERT_BYTES} bytes; set max_alerts")
         try:
@@ -163,7 +179,7 @@ class Door:
             raise Refusal(400, str(error)) from None
         await self.intake.keep([record])
         self.metrics.alerts.inc(count)
-        return _json(200, {"taken": count})
+        return {"taken": count}
 
     async def _watch_settings(self) -> None:
         """A door that runs apart has no settings folder, and cannot tell a known site."""
@@ -183,13 +199,15 @@ class Door:
         return f"{site!r} has no settings: no file in {folder}/ says `site: {site}`{hint}"
 
     def _check_token(self, request: web.Request) -> None:
-        """With a token configured, demand it; the comparison takes the same time for any other."""
-        if not self._token:
-            return
+        """With a token configured, demand it."""
+        if self._token and not self._shows_token(request):
+            raise Refusal(401, "send the token as `Authorization: Bearer …`")
+
+    def _shows_token(self, request: web.Request) -> bool:
+        """Whether the token is there; the comparison takes the same time for any other."""
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
         matches = hmac.compare_digest(given.strip().encode("utf-8", "replace"), self._token)
-        if scheme.lower() != "bearer" or not matches:
-            raise Refusal(401, "send the token as `Authorization: Bearer …`")
+        return scheme.lower() == "bearer" and matches
 
     async def _open(self) -> None:
         await ensure_topics_patiently(self.config.bootstrap, self.config.partitions)
@@ -209,7 +227,3 @@ def _site_of(request: web.Request) -> str | None:
     if site is not None and not 0 < len(site) <= MAX_ID:
         raise Refusal(400, f"site must have 1 to {MAX_ID} characters")
     return site
-
-
-def _json(status: int, obj: dict[str, Any]) -> web.Response:
-    return web.Response(status=status, body=orjson.dumps(obj), content_type="application/json")

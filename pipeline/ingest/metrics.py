@@ -64,6 +64,11 @@ class DoorMetrics:
             "callboard_door_events_refused",
             "Lines told to be no event; kept for the dead letters all the same.",
         )
+        self.forged = counter(
+            "callboard_door_forged_requests",
+            "Webhooks refused because their signature or secret is wrong or missing, by platform.",
+            ["source"],
+        )
         self.in_flight = gauge(
             "callboard_door_in_flight_bytes", "Payloads in memory that are not yet safe."
         )

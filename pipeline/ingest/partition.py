@@ -17,6 +17,7 @@ from typing import Any
 
 import orjson
 
+from pipeline.ingest.customers import Customers
 from pipeline.ingest.dead_letters import Place, Rejected, dead_letter
 from pipeline.ingest.framer import (
     EVENT_OVERHEAD,
@@ -28,11 +29,13 @@ from pipeline.ingest.framer import (
     Mark,
 )
 from pipeline.ingest.lanes import Item, Lanes
+from pipeline.ingest.memory import Keeper, Memories
 from pipeline.ingest.metrics import IngestMetrics
 from pipeline.ingest.raw import KEPT_BYTES, MAX_EVENT_BYTES, RawHeaders, read_headers
 from pipeline.ingest.resume import HEADER_RESUME, Past, resume_header
 from pipeline.ingest.sites import Sites
-from pipeline.ingest.translate import Event, translate
+from pipeline.ingest.translate import Streams
+from pipeline.sources.source import Event
 from pipeline.topics import partition_of
 from schemas.clock import Clock
 from schemas.frames import Frame, encode_frame
@@ -59,6 +62,7 @@ class Surroundings:
     sites: Sites
     clock: Clock
     metrics: IngestMetrics
+    customers: Customers
     alone: bool = False
     """The only door is ours, and the sequences of its journal are to be believed."""
 
@@ -66,8 +70,17 @@ class Surroundings:
 class Partition:
     """The framing of one raw partition. `turn` is the loop's monotonic time in seconds."""
 
-    def __init__(self, number: int, around: Surroundings, past: Past, begin: int) -> None:
+    def __init__(
+        self,
+        number: int,
+        around: Surroundings,
+        past: Past,
+        begin: int,
+        memories: Memories | None = None,
+    ) -> None:
         self.number = number
+        self.streams = Streams(around.sites, around.customers, memories or {})
+        self._keeper = Keeper(number, around.epoch, around.lanes, self.streams)
         self.next = begin
         self._around = around
         self._framers: dict[str, Framer] = {}
@@ -107,6 +120,7 @@ class Partition:
                 self._close(framer, turn)
             if gone:
                 del self._framers[site]
+        self._keeper.keep(self.next, self._settled(), turn)
 
     def flush(self, turn: float) -> None:
         """Send every open frame."""
@@ -130,8 +144,17 @@ class Partition:
             self._around.metrics.ticks.inc()
             self._send(frame, self.next, turn)
 
+    def keep_memories(self, turn: float) -> None:
+        """Keep what translators remember now; what has not settled yet is not kept."""
+        self._keeper.keep(self.next, self._settled(), turn, now=True)
+
     def settled_offset(self) -> int:
         """The raw offset from which a successor has to read."""
+        settled, least = self._settled(), self._keeper.least()
+        return settled if least is None else min(settled, least)
+
+    def _settled(self) -> int:
+        """The offset below which every frame and dead letter is acknowledged."""
         opened = (framer.first_open for framer in self._framers.values())
         firsts = [first for first in opened if first is not None]
         return min([self.next, *firsts, *self._unsettled.values()])
@@ -153,7 +176,7 @@ class Partition:
             key = None
         payload = record.value or b""
         try:
-            events = self._events(payload, headers, key)
+            events = self._events(record.offset, payload, headers, key)
             if events:
                 self._frame(record.offset, received, headers.journal, events, payload, turn)
         except Rejected as rejected:
@@ -172,12 +195,14 @@ class Partition:
                 return moment
         return now
 
-    def _events(self, payload: bytes, headers: RawHeaders, key: str | None) -> list[Event]:
+    def _events(
+        self, offset: int, payload: bytes, headers: RawHeaders, key: str | None
+    ) -> list[Event]:
         """The events of a record, all of one known site. Raises `Rejected`."""
         if headers.truncated >= 0:
             detail = f"{headers.truncated} bytes, of which this is the start"
             raise Rejected("too_large", "payload", detail)
-        events = translate(payload, headers.format, key)
+        events = self.streams.translate(payload, headers.format, key, offset)
         if not events:
             return events
         site = events[0]["site"]

@@ -20,8 +20,10 @@ from aiohttp import web
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
+from pipeline.ingest.customers import Customers
 from pipeline.ingest.feeding import FeedGate
 from pipeline.ingest.lanes import Lanes
+from pipeline.ingest.memory import lowest, read_memories, recall_journal
 from pipeline.ingest.metrics import IngestMetrics
 from pipeline.ingest.partition import Partition, Surroundings
 from pipeline.ingest.resume import read_past
@@ -63,6 +65,7 @@ class Ingest:
             lambda: len(self.folder.errors) + len(self.sites.refused)
         )
         self.clock = Clock.from_file(config.clock_file)
+        self.customers = Customers(config.customer_key)
         self.turned_at = 0.0
         self.session: Session | None = None
 
@@ -139,6 +142,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
             ingest.sites,
             ingest.clock,
             ingest.metrics,
+            ingest.customers,
             config.alone,
         )
         self._consumer = _consumer(config)
@@ -215,19 +219,31 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
             return
         generation = self._generation
         config = self._ingest.config
-        past = await read_past(config.bootstrap, config.epoch, [tp.partition for tp in fresh])
+        asked = (config.bootstrap, config.epoch, [tp.partition for tp in fresh])
+        past, memories = await read_past(*asked), await read_memories(*asked)
         begins = {}
         for tp in fresh:
             batch = records.get(tp)
-            begin = batch[0].offset if batch else await self._position(tp)
-            begins[tp.partition] = begin
+            begins[tp.partition] = batch[0].offset if batch else await self._position(tp)
         if generation != self._generation:
             return
         for number, begin in sorted(begins.items()):
-            self.partitions[number] = Partition(number, self._around, past[number], begin)
+            known = memories[number]
+            start = lowest(known, begin)
+            if start < begin:
+                self._go_back(TopicPartition(RAW, number), start, records)
+            self.partitions[number] = Partition(number, self._around, past[number], start, known)
             self._committed[number] = begin
+        if config.alone and not any(begins.values()):
+            streams = {number: one.streams for number, one in self.partitions.items()}
+            await asyncio.to_thread(recall_journal, config, streams)
         self._metrics.partitions.set(len(self.partitions))
         log.info("reading %d partitions of %s", len(self.partitions), RAW)
+
+    def _go_back(self, tp: TopicPartition, start: int, records: Records) -> None:
+        """Read again what came after a translator's memory was kept."""
+        self._consumer.seek(tp, start)
+        records.pop(tp, None)
 
     async def _position(self, tp: TopicPartition) -> int:
         position: int = await asyncio.wait_for(self._consumer.position(tp), COMMIT_TIMEOUT_S)
@@ -291,6 +307,9 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
         for partition in partitions.values():
             partition.flush(turn)
         if partitions:
+            await self.lanes.drain(0, DRAIN_S)
+            for partition in partitions.values():
+                partition.keep_memories(turn)
             await self.lanes.drain(0, DRAIN_S)
             await self._commit(partitions)
 

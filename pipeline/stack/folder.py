@@ -51,12 +51,16 @@ class FolderError(ValueError):
     """A data folder that cannot be used; the message says what to do."""
 
 
+_SECRET_BYTES = {"writer": 18, "analyst": 9, "customer": 24}
+
+
 @dataclass(frozen=True, slots=True)
 class StoreSecrets:
-    """Passwords of the local store, made at the first start."""
+    """Passwords of the local store and the key of customers' numbers, made at the first start."""
 
     writer: str
     analyst: str
+    customer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +144,15 @@ class DataFolder:
                 path.unlink(missing_ok=True)
 
     def store_secrets(self) -> StoreSecrets:
-        """The store's passwords; only the owner of the folder can read them."""
+        """The secrets of the stack; only the owner of the folder can read them."""
         path = self.root / SECRETS_FILE
-        if not path.exists():
-            made = {"writer": secrets.token_urlsafe(18), "analyst": secrets.token_urlsafe(9)}
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        obj = orjson.loads(path.read_bytes()) if path.exists() else {}
+        if obj.keys() != _SECRET_BYTES.keys():
+            obj = {name: secrets.token_urlsafe(n) for name, n in _SECRET_BYTES.items()} | obj
+            fresh = path.with_suffix(".new")
+            fresh.unlink(missing_ok=True)
+            handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(handle, "wb") as file:
-                file.write(orjson.dumps(made))
-        obj = orjson.loads(path.read_bytes())
-        return StoreSecrets(obj["writer"], obj["analyst"])
+                file.write(orjson.dumps(obj))
+            fresh.replace(path)
+        return StoreSecrets(obj["writer"], obj["analyst"], obj["customer"])

@@ -21,6 +21,7 @@ from pipeline.backfill.comparing import Comparing
 from pipeline.backfill.history import Record
 from pipeline.backfill.telling import Framing, Telling
 from pipeline.cli.main import build
+from pipeline.ingest.customers import Customers
 from pipeline.ingest.journal import Journal, read_journal
 from pipeline.ingest.raw import RawRecord
 from pipeline.replay import History, snapshots
@@ -72,7 +73,7 @@ def live(
 ) -> _Live:
     """What the pipeline stores of these records."""
     told = _Live(settings, epoch)
-    framing = Framing({SITE: told}, 1, Clock(), alone=True)
+    framing = Framing({SITE: told}, 1, Clock(), Customers(""), alone=True)
     journal_to(framing, records)
     assert db.write(*told.records) == []
     return told
@@ -237,7 +238,7 @@ def test_live_rows_that_come_later_win(db: Database, home: Path) -> None:
     journal(home, first + second[:middle])
     journal_run()
     told.records.clear()
-    framing = Framing({SITE: told}, 1, Clock(), alone=False)
+    framing = Framing({SITE: told}, 1, Clock(), Customers(""), alone=False)
     for n, one in enumerate(second[middle:], 1_000_000):
         framing.take(Record(1, n, SITE.encode(), one.payload, one.headers(), one.received))
     framing.flush()

@@ -13,8 +13,9 @@ import aiohttp
 import orjson
 import pytest
 
-from pipeline.ingest.door import MAX_BODY_BYTES, Door
+from pipeline.ingest.door import Door
 from pipeline.ingest.raw import MAX_EVENT_BYTES, read_headers
+from pipeline.ingest.reading import MAX_BODY_BYTES
 from schemas.config import Config
 from schemas.topics import RAW
 from tests.ingest.broker import Reader, home

@@ -1,0 +1,56 @@
+"""Secrets of webhooks, from the folder CALLBOARD_HOOKS_DIR: a file a platform, or a site of it.
+
+`twilio` holds for all sites, `berlin.twilio` for the site `berlin` alone. Each line is a secret, so
+that an old and a new one may hold side by side; a file that begins with `{` is one secret. Files
+are read again when they change. No secret is ever logged.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Held:
+    fingerprint: tuple[int, int, int]
+    secrets: list[bytes]
+
+
+class HookSecrets:
+    """The secrets by site and platform."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._held: dict[Path, _Held] = {}
+
+    def of(self, site: str, source: str) -> list[bytes]:
+        """The secrets that prove a call, those of the site before those of all."""
+        names = [source]
+        if "/" not in site and not site.startswith("."):
+            names.insert(0, f"{site}.{source}")
+        return [secret for name in names for secret in self._read(self._folder / name)]
+
+    def _read(self, path: Path) -> list[bytes]:
+        try:
+            stat = path.stat()
+            fingerprint = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+            held = self._held.get(path)
+            if held is None or held.fingerprint != fingerprint:
+                held = self._held[path] = _Held(fingerprint, _secrets(path.read_bytes()))
+            return held.secrets
+        except FileNotFoundError:
+            self._held.pop(path, None)
+            return []
+        except (OSError, ValueError) as error:  # ValueError: a site whose name no path can hold
+            log.error("the secret %s cannot be read: %s", path.name, type(error).__name__)
+            return []
+
+
+def _secrets(text: bytes) -> list[bytes]:
+    if text.lstrip().startswith(b"{"):
+        return [text.strip()]
+    return [line.strip() for line in text.splitlines() if line.strip()]

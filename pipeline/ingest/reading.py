@@ -1,0 +1,39 @@
+"""Bodies of posts, read within a bound: what is being read at once never exceeds it."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from pipeline.ingest.intake import NotKept
+
+MAX_BODY_BYTES = 8 * 1024 * 1024
+MAX_READING_BYTES = 64 * 1024 * 1024
+
+
+class Refusal(Exception):
+    """A post that is not taken at all: HTTP status and why."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+class Reading:
+    """The bodies that are being read; one that has no length, or is compressed, counts whole."""
+
+    def __init__(self) -> None:
+        self._held = 0
+
+    async def body(self, request: web.Request) -> bytes:
+        """The body. Raises `NotKept` if too many are read, aiohttp's 413 if it is too large."""
+        length = request.content_length
+        packed = "Content-Encoding" in request.headers
+        size = MAX_BODY_BYTES if length is None or packed else min(length, MAX_BODY_BYTES)
+        if self._held and self._held + size > MAX_READING_BYTES:
+            raise NotKept("too many posts are being read")
+        self._held += size
+        try:
+            return await request.read()
+        finally:
+            self._held -= size
