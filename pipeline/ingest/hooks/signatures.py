@@ -45,7 +45,7 @@ class Call:
         value = self.headers.get(name)
         if value is None:
             raise Forged(f"the header {name} is missing")
-        return value
+        return value.encode("utf-8", "replace").decode()  # bytes of no text come as half pairs
 
 
 Check = Callable[[Call, bytes], None]
@@ -93,7 +93,9 @@ def twilio(call: Call, secret: bytes) -> None:
         told = dict(parse_qsl(urlsplit(call.url).query)).get("bodySHA256", "")
         if not _same(sha256(call.body).hexdigest(), told.lower().encode()):
             raise Forged("bodySHA256 is not that of the body")
-    _compare(call.header("X-Twilio-Signature"), _mac64(secret, text.encode(), "sha1"))
+    _compare(
+        call.header("X-Twilio-Signature"), _mac64(secret, text.encode("utf-8", "replace"), "sha1")
+    )
 
 
 def zendesk(call: Call, secret: bytes) -> None:
@@ -113,7 +115,7 @@ def hubspot(call: Call, secret: bytes) -> None:
         _compare(call.header("X-HubSpot-Signature").lower(), plain_hash)
         return
     stamp = call.header("X-HubSpot-Request-Timestamp")
-    text = b"POST" + _hubspot_url(call.url).encode() + call.body + stamp.encode()
+    text = b"POST" + _hubspot_url(call.url).encode("utf-8", "replace") + call.body + stamp.encode()
     _compare(call.header("X-HubSpot-Signature-v3"), _mac64(secret, text, "sha256"))
     _fresh(_digits(stamp), call.now)
 
