@@ -135,13 +135,14 @@ async def _read(consumer: Any, epoch: int, found: dict[int, Memories]) -> None:
     while waiting:
         for tp, batch in (await consumer.getmany(timeout_ms=20)).items():
             for record in batch:
-                _take_up(found[tp.partition], epoch, record)
+                take_up(found[tp.partition], epoch, record)
         for tp in list(waiting):
             if await consumer.position(tp) >= ends[tp]:
                 waiting.discard(tp)
 
 
-def _take_up(memories: Memories, epoch: int, record: Any) -> None:
+def take_up(memories: Memories, epoch: int, record: Any) -> None:
+    """Add a record of the topic to the memories, if it is of this epoch; the last one counts."""
     try:
         of_epoch, _, site, name = orjson.loads(record.key)
         if of_epoch != epoch:
