@@ -1,0 +1,88 @@
+"""Amazon Connect: contact events, agent events and contact records, told apart by content.
+
+Several streams tell of one contact. Each fact is taken from one of them only, as the options say,
+so that a contact counts the same whichever of them are connected.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from pipeline.sources.platforms.amazon_connect.agent_events import AgentEvents
+from pipeline.sources.platforms.amazon_connect.contact_events import ContactEvents
+from pipeline.sources.platforms.amazon_connect.fields import Part
+from pipeline.sources.platforms.amazon_connect.options import Options
+from pipeline.sources.platforms.amazon_connect.records import Records
+from pipeline.sources.recent import Recent
+from pipeline.sources.source import Context, Event, Source, Translator, Unread
+from pipeline.sources.values import load, shown
+
+_DETAIL_TYPE = "Amazon Connect Contact Event"
+
+
+class AmazonConnect(Translator):
+    """Reads all three kinds of payload.
+
+    What is remembered are contacts that went on as another one, since nothing that the platform
+    says of such a contact itself tells that it was transferred.
+    """
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._moved = Recent()
+        self._contact_events = ContactEvents(context, self._moved)
+        self._agent_events = AgentEvents(context, self._moved)
+        self._records = Records(context)
+
+    def translate(self, payload: bytes) -> list[Event]:
+        """The events of a payload."""
+        told = load(payload)
+        whole = Part(told)
+        if "detail" in told:
+            kind = whole.text("detail-type")
+            if kind is not None and kind != _DETAIL_TYPE:
+                raise Unread("detail-type", f"unknown type {shown(kind)}")
+            return self._contact_events.read(whole.part("detail"), whole.moment("time"))
+        if "AgentARN" in told:
+            return self._agent_events.read(whole)
+        if whole.get("eventType") is not None:
+            return self._contact_events.read(whole, whole.moment("time"))
+        if whole.get("contactId") is not None:
+            return self._records.read(whole)
+        raise Unread("payload", "is neither a contact event, an agent event nor a contact record")
+
+    def memory(self) -> Any:
+        """The contacts that went on as another one."""
+        return self._moved.memory()
+
+    def recall(self, memory: Any) -> None:
+        """Take up what an earlier translator remembered."""
+        self._moved.recall(memory)
+
+
+def _kind(payload: bytes) -> str:
+    try:
+        told = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        return "not JSON"
+    if not isinstance(told, dict):
+        return "not an object"
+    detail = told.get("detail")
+    if not isinstance(detail, dict):
+        detail = told
+    for name in ("eventType", "EventType"):
+        if isinstance(detail.get(name), str):
+            return str(detail[name])[:60]
+    return "contact record" if "ContactId" in told else "unknown"
+
+
+SOURCE = Source(
+    name="amazon-connect",
+    title="Amazon Connect",
+    translator=AmazonConnect,
+    kind=_kind,
+    options=Options,
+    stateful=True,
+)

@@ -1,0 +1,246 @@
+"""The agent event stream: what an agent's snapshot says that the one before it did not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.sources.platforms.amazon_connect.fields import (
+    MONITOR,
+    Part,
+    agent_of,
+    channel_of,
+    contact_of,
+    direction_of,
+    initiation_of,
+    is_outward,
+    queue_of,
+)
+from pipeline.sources.platforms.amazon_connect.options import AGENT_EVENTS
+from pipeline.sources.recent import Recent
+from pipeline.sources.source import Context, Event
+from pipeline.sources.values import shown, whole
+
+KINDS = frozenset({"STATE_CHANGE", "HEART_BEAT", "LOGIN", "LOGOUT"})
+STATES = frozenset(
+    {
+        "INCOMING",
+        "PENDING",
+        "CONNECTING",
+        "CONNECTED",
+        "CONNECTED_ONHOLD",
+        "PAUSED",
+        "MISSED",
+        "REJECTED",
+        "ERROR",
+        "ENDED",
+    }
+)
+_RINGS = frozenset({"INCOMING", "CONNECTING"})
+_BEFORE_TALK = frozenset({"INCOMING", "PENDING", "CONNECTING"})
+_HOLDS = frozenset({"CONNECTED_ONHOLD", "PAUSED"})
+_TALKS = _HOLDS | {"CONNECTED"}
+_AFTER = frozenset({"ENDED", "ERROR"})
+_DECLINES = {"MISSED": "no_answer", "REJECTED": "rejected"}
+_BY_TYPE = {"ROUTABLE": "available", "CUSTOM": "not_ready", "OFFLINE": "offline"}
+# Early versions of the stream have no type, and these two statuses cannot be renamed.
+_BY_NAME = {"Available": "available", "Offline": "offline"}
+
+
+class AgentEvents:
+    """Reads agent events. `moved` has the contacts that went on as another one."""
+
+    def __init__(self, context: Context, moved: Recent) -> None:
+        self._context = context
+        self._options = context.options
+        self._moved = moved
+        self._waits = self._options.waits == AGENT_EVENTS
+        self._legs = self._options.legs == AGENT_EVENTS
+
+    def read(self, told: Part) -> list[Event]:
+        """The events of one."""
+        kind = told.word("EventType")
+        if kind not in KINDS:
+            raise told.refuse("EventType", f"unknown event type {shown(kind)}")
+        if kind == "HEART_BEAT":
+            # Says again what holds, also for an hour after the agent went home.
+            return []
+        agent = agent_of(told.word("AgentARN"))
+        at = told.at("EventTimestamp")
+        now, before = told.part("CurrentAgentSnapshot"), told.part("PreviousAgentSnapshot")
+        events = self._profile(agent, at, kind, now, before)
+        events += self._status(agent, at, kind, now, before)
+        return events + self._contacts(agent, at, now, before)
+
+    # The agent
+
+    def _status(self, agent: str, at: int, kind: str, now: Part, before: Part) -> list[Event]:
+        if kind == "LOGOUT":
+            return [self._context.event("agent.state", at, agent=agent, state="offline")]
+        status, old = now.part("AgentStatus"), before.part("AgentStatus")
+        name = status.text("Name")
+        if name is None:
+            return []
+        since = status.at("StartTimestamp")
+        if kind == "LOGIN":
+            # The status may be days old; from the login on it is true of this agent.
+            since = at
+        elif name == old.text("Name") and since == old.moment("StartTimestamp"):
+            return []
+        state = self._state(status, name)
+        return [
+            self._context.event(
+                "agent.state",
+                since,
+                agent=agent,
+                state=state,
+                reason=None if state in ("available", "offline") else name,
+                team=self._team(now),
+            )
+        ]
+
+    def _state(self, status: Part, name: str) -> str:
+        kind = status.text("Type")
+        told: str | None = self._options.statuses.get(name)
+        if told is not None:
+            return told
+        if kind is None:
+            return _BY_NAME.get(name, "not_ready")
+        state = _BY_TYPE.get(kind)
+        if state is None:
+            raise status.refuse("Type", f"unknown type {shown(kind)}")
+        return state
+
+    def _team(self, snapshot: Part) -> str | None:
+        team = self._options.team
+        if team == "none":
+            return None
+        configuration = snapshot.part("Configuration")
+        if team == "routing-profile":
+            return configuration.part("RoutingProfile").text("Name")
+        groups = configuration.part("AgentHierarchyGroups")
+        return groups.part(f"Level{team[-1]}").text("Name")
+
+    def _profile(self, agent: str, at: int, kind: str, now: Part, before: Part) -> list[Event]:
+        if now.get("Configuration") is None or kind == "LOGOUT":
+            return []
+        if kind != "LOGIN" and self._set_up(now) == self._set_up(before):
+            return []
+        routing = now.part("Configuration").part("RoutingProfile")
+        queues = [queue_of(queue.word("ARN")) for queue in routing.parts("InboundQueues")]
+        return [
+            self._context.event(
+                "agent.profile",
+                at,
+                agent=agent,
+                team=self._team(now),
+                queues=queues,
+                capacity=_capacity(routing),
+            )
+        ]
+
+    def _set_up(self, snapshot: Part) -> tuple[Any, ...]:
+        routing = snapshot.part("Configuration").part("RoutingProfile")
+        return self._team(snapshot), routing.get("InboundQueues"), _capacity(routing)
+
+    # Contacts
+
+    def _contacts(self, agent: str, at: int, now: Part, before: Part) -> list[Event]:
+        held = {contact.word("ContactId"): contact for contact in now.parts("Contacts")}
+        old = {contact.word("ContactId"): contact for contact in before.parts("Contacts")}
+        events: list[Event] = []
+        for native, contact in held.items():
+            was = old.get(native)
+            state = _state_of(contact)
+            before_state = "" if was is None else _state_of(was)
+            if state != before_state and initiation_of(contact) != MONITOR:
+                events += self._changed(agent, contact, state, before_state)
+        if self._legs:
+            for native, was in old.items():
+                if native not in held and initiation_of(was) != MONITOR:
+                    events += self._gone(agent, at, was)
+        return events
+
+    def _changed(self, agent: str, contact: Part, state: str, was: str) -> list[Event]:
+        initiation = initiation_of(contact)
+        since = contact.at("StateStartTimestamp")
+        who = {"contact": contact_of(contact, initiation), "agent": agent}
+        events: list[Event] = []
+        if self._waits and not was and not is_outward(initiation):
+            events += self._queued(contact, who["contact"], initiation)
+        if not is_outward(initiation):
+            if state in _RINGS and was not in _BEFORE_TALK:
+                events.append(self._context.event("contact.offered", since, **who))
+            elif state in _DECLINES:
+                reason = _DECLINES[state]
+                events.append(self._context.event("contact.declined", since, **who, reason=reason))
+        if self._legs:
+            events += self._leg(contact, state, was, since, who)
+        return events
+
+    def _queued(self, contact: Part, chain: str, initiation: str) -> list[Event]:
+        queued = contact.moment("QueueTimestamp")
+        queue = queue_of(contact.part("Queue").text("ARN"))
+        if queued is None or queue is None:
+            return []
+        channel = channel_of(contact, initiation)
+        return [
+            self._context.event(
+                "contact.queued",
+                queued,
+                contact=chain,
+                queue=queue,
+                channel=channel,
+                direction=direction_of(channel, initiation),
+            )
+        ]
+
+    def _leg(
+        self, contact: Part, state: str, was: str, since: int, who: dict[str, str]
+    ) -> list[Event]:
+        connected = contact.moment("ConnectedToAgentTimestamp")
+        if connected is None and state == "CONNECTED":
+            connected = since
+        if connected is None or state not in _TALKS | _AFTER:
+            return []
+        event = self._context.event
+        events: list[Event] = []
+        if was not in _TALKS | _AFTER:
+            channel = channel_of(contact, initiation_of(contact))
+            queue = queue_of(contact.part("Queue").text("ARN"))
+            events.append(event("contact.answered", connected, **who, queue=queue, channel=channel))
+        if state in _HOLDS and was not in _HOLDS:
+            events.append(event("contact.held", since, **who))
+        elif state == "CONNECTED" and was in _HOLDS:
+            events.append(event("contact.resumed", since, **who))
+        elif state in _AFTER and was not in _AFTER:
+            events.append(event("contact.released", since, **who, reason=self._reason(contact)))
+        return events
+
+    def _gone(self, agent: str, at: int, was: Part) -> list[Event]:
+        initiation = initiation_of(was)
+        state = _state_of(was)
+        if state not in _TALKS | _AFTER or was.moment("ConnectedToAgentTimestamp") is None:
+            return []
+        who = {"contact": contact_of(was, initiation), "agent": agent}
+        events: list[Event] = []
+        if state in _TALKS:
+            reason = self._reason(was)
+            events.append(self._context.event("contact.released", at, **who, reason=reason))
+        events.append(self._context.event("contact.wrapped", at, **who))
+        return events
+
+    def _reason(self, contact: Part) -> str | None:
+        return "transferred" if contact.word("ContactId") in self._moved else None
+
+
+def _state_of(contact: Part) -> str:
+    state = contact.word("State")
+    if state not in STATES:
+        raise contact.refuse("State", f"unknown state {shown(state)}")
+    return state
+
+
+def _capacity(routing: Part) -> int | None:
+    """The most contacts of one channel at a time."""
+    slots = (concurrency.get("MaximumSlots") for concurrency in routing.parts("Concurrency"))
+    return max((whole(told, "MaximumSlots") for told in slots if told is not None), default=None)

@@ -1,0 +1,169 @@
+"""Contact events: the detail of what EventBridge brings under "Amazon Connect Contact Event"."""
+
+from __future__ import annotations
+
+from pipeline.sources.platforms.amazon_connect.fields import (
+    CALLBACK,
+    MONITOR,
+    Part,
+    agent_of,
+    channel_of,
+    contact_of,
+    direction_of,
+    initiation_of,
+    queue_of,
+)
+from pipeline.sources.platforms.amazon_connect.options import CONTACT_EVENTS, outcome_of
+from pipeline.sources.recent import Recent
+from pipeline.sources.source import Context, Event
+from pipeline.sources.values import shown
+
+KINDS = frozenset(
+    {
+        "INITIATED",
+        "CONNECTED_TO_SYSTEM",
+        "CONTACT_DATA_UPDATED",
+        "QUEUED",
+        "CONNECTED_TO_AGENT",
+        "DISCONNECTED",
+        "PAUSED",
+        "RESUMED",
+        "COMPLETED",
+        "AMD_DISABLED",
+        "WEBRTC_API",
+    }
+)
+# Why the one before ends: at the moment at which the next contact of the chain is initiated.
+_DEPARTURES = {"QUEUE_TRANSFER": "transfer", CALLBACK: "callback"}
+
+
+class ContactEvents:
+    """Reads contact events. `moved` remembers the contacts that went on as another one."""
+
+    def __init__(self, context: Context, moved: Recent) -> None:
+        self._context = context
+        self._options = context.options
+        self._moved = moved
+        self._waits = self._options.waits == CONTACT_EVENTS
+        self._legs = self._options.legs == CONTACT_EVENTS
+
+    def read(self, detail: Part, time: int | None) -> list[Event]:
+        """The events of one; `time` is that of the envelope, epoch ms."""
+        kind = detail.word("eventType")
+        if kind not in KINDS:
+            raise detail.refuse("eventType", f"unknown event type {shown(kind)}")
+        initiation = initiation_of(detail)
+        if initiation == MONITOR:
+            # A supervisor who listens: no leg of the customer's.
+            return []
+        contact = contact_of(detail, initiation)
+        if kind == "INITIATED":
+            return self._initiated(detail, initiation)
+        events: list[Event] = []
+        if kind == "QUEUED":
+            events = self._queued(detail, contact, initiation) if self._waits else []
+        elif kind == "DISCONNECTED":
+            events = self._disconnected(detail, contact, initiation)
+        elif self._legs:
+            events = self._leg(kind, detail, contact, initiation, time)
+        return events
+
+    def _initiated(self, detail: Part, initiation: str) -> list[Event]:
+        previous = detail.text("previousContactId")
+        if previous is None or initiation not in ("TRANSFER", *_DEPARTURES):
+            return []
+        at = detail.at("initiationTimestamp")
+        events: list[Event] = []
+        reason = _DEPARTURES.get(initiation)
+        if self._waits and reason is not None:
+            chain = detail.text("initialContactId") or previous
+            events.append(self._context.event("contact.left", at, contact=chain, reason=reason))
+        self._moved.add(previous, at)
+        return events
+
+    def _queued(self, detail: Part, contact: str, initiation: str) -> list[Event]:
+        queue = detail.part("queueInfo")
+        channel = channel_of(detail, initiation)
+        event = self._context.event(
+            "contact.queued",
+            queue.at("enqueueTimestamp"),
+            contact=contact,
+            queue=queue_of(queue.word("queueArn")),
+            channel=channel,
+            direction=direction_of(channel, initiation),
+            customer=detail.part("customerEndpoint").text("address"),
+        )
+        return [event]
+
+    def _disconnected(self, detail: Part, contact: str, initiation: str) -> list[Event]:
+        agent = detail.part("agentInfo")
+        at = detail.at("disconnectTimestamp")
+        if agent.moment("connectedToAgentTimestamp") is None:
+            return self._unanswered(detail, contact, initiation, at) if self._waits else []
+        if not self._legs:
+            return []
+        return self._released(detail, contact, agent, at)
+
+    def _released(self, detail: Part, contact: str, agent: Part, at: int) -> list[Event]:
+        event = self._context.event
+        who = {"contact": contact, "agent": agent_of(agent.word("agentArn"))}
+        reason = "transferred" if detail.word("contactId") in self._moved else None
+        events = [event("contact.released", at, **who, reason=reason)]
+        hold = min(
+            agent.seconds("agentInitiatedHoldDuration"),
+            at - agent.at("connectedToAgentTimestamp"),
+        )
+        if hold > 0:
+            # How long is told and not when: the hold is put before the release, which ends it.
+            events.append(event("contact.held", at - hold, **who))
+        return events
+
+    def _unanswered(self, detail: Part, contact: str, initiation: str, at: int) -> list[Event]:
+        queue = detail.part("queueInfo")
+        if queue.moment("enqueueTimestamp") is None or detail.word("contactId") in self._moved:
+            return []
+        outcome = outcome_of(self._options, detail.text("disconnectReason"), initiation == CALLBACK)
+        left = None if outcome == "abandoned" else outcome
+        return [
+            self._context.event(
+                "contact.left" if left else "contact.abandoned",
+                at,
+                contact=contact,
+                queue=queue_of(queue.word("queueArn")),
+                reason=left,
+            )
+        ]
+
+    def _leg(
+        self, kind: str, detail: Part, contact: str, initiation: str, time: int | None
+    ) -> list[Event]:
+        agent = detail.part("agentInfo")
+        connected = agent.moment("connectedToAgentTimestamp")
+        if connected is None:
+            return []
+        event = self._context.event
+        who = agent_of(agent.word("agentArn"))
+        if kind == "CONNECTED_TO_AGENT":
+            queue = queue_of(detail.part("queueInfo").text("queueArn"))
+            channel = channel_of(detail, initiation)
+            return [
+                event(
+                    "contact.answered",
+                    connected,
+                    contact=contact,
+                    agent=who,
+                    queue=queue,
+                    channel=channel,
+                )
+            ]
+        if kind == "COMPLETED":
+            # Without wrap-up it has the data of DISCONNECTED.
+            at = agent.moment("afterContactWorkEndTimestamp")
+            ended = detail.at("disconnectTimestamp") if at is None else at
+            return [event("contact.wrapped", ended, contact=contact, agent=who)]
+        if kind in ("PAUSED", "RESUMED"):
+            if time is None:
+                raise detail.refuse("time", "is required: a pause has no time of its own")
+            name = "contact.held" if kind == "PAUSED" else "contact.resumed"
+            return [event(name, time, contact=contact, agent=who)]
+        return []

@@ -1,0 +1,43 @@
+"""What a translator may remember: ids it has lately met, bounded in number and by event time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_MOST = 2_000
+_SPAN_MS = 4 * 3_600_000
+
+
+class Recent:
+    """Ids with the event time (epoch ms) at which each was met first.
+
+    The oldest are forgotten beyond `most` of them, and once an id is met that is `span_ms` younger.
+    """
+
+    __slots__ = ("_met", "_most", "_span_ms")
+
+    def __init__(self, most: int = _MOST, span_ms: int = _SPAN_MS) -> None:
+        self._most = most
+        self._span_ms = span_ms
+        self._met: dict[str, int] = {}
+
+    def add(self, met: str, at: int) -> None:
+        """Remember an id; one that is known keeps its time, so that repeats change nothing."""
+        if met in self._met:
+            return
+        self._met[met] = at
+        for old in list(self._met):
+            if len(self._met) <= self._most and self._met[old] >= at - self._span_ms:
+                return
+            del self._met[old]
+
+    def __contains__(self, met: str) -> bool:
+        return met in self._met
+
+    def memory(self) -> Any:
+        """The ids as JSON, None if there are none."""
+        return list(map(list, self._met.items())) or None
+
+    def recall(self, memory: Any) -> None:
+        """Take up what `memory` gave."""
+        self._met = dict(memory or ())
