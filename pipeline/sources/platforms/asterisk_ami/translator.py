@@ -193,8 +193,8 @@ class AmiTranslator(Translator):
         return [event]
 
     def _dial_end(self, headers: Headers, ts: int) -> list[Event]:
-        self._note_calls()
         channel = values.name_or_none(headers, "DestUniqueid")
+        self._note_calls()
         if channel is not None and headers.get("DialStatus") == "BUSY":
             keep_moment(self._remembered.busy, channel, ts, SIGN_MS)
         return []
