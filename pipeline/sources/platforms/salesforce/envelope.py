@@ -1,0 +1,126 @@
+"""The shapes in which records of Salesforce come.
+
+A change event is wrapped once more by the Streaming API (`data`) and by the event relay to
+EventBridge (`detail`). A row, as the REST API gives it, names its object in `attributes.type`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from pipeline.sources.source import Unread
+from pipeline.sources.values import (
+    epoch_ms_at,
+    find,
+    iso,
+    items_at,
+    name_at,
+    shown,
+    whole,
+    whole_or_none,
+    word_at,
+)
+
+ROW = "ROW"
+_TYPES = frozenset({"CREATE", "UPDATE", "DELETE", "UNDELETE"})
+_HEADER = "ChangeEventHeader"
+
+Fields = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What became of some records of one object; `type` is ROW for a record as it is.
+
+    `at` is the epoch ms of the commit, and (`at`, `order`) puts changes in their order; both are 0
+    for rows. `fields` are those that changed, nulls left out.
+    """
+
+    entity: str
+    ids: tuple[str, ...]
+    type: str
+    at: int
+    order: tuple[int, int]
+    fields: Fields
+
+
+def change_of(found: Fields) -> Change:
+    """The change a payload reports. Raises `Unread`."""
+    inner = _inner(found)
+    header = inner.get(_HEADER)
+    if not isinstance(header, dict):
+        entity = word_at(inner, "attributes.type")
+        return Change(entity, (name_at(inner, "Id"),), ROW, 0, (0, 0), _given(inner))
+    kind = word_at(inner, f"{_HEADER}.changeType")
+    if kind not in _TYPES:
+        # A gap tells that something was changed and not what: an operator has to read it again.
+        reason = f"{shown(kind)} carries no record; query the records and post their rows"
+        raise Unread(f"{_HEADER}.changeType", reason)
+    order = (
+        whole_or_none(inner, f"{_HEADER}.commitNumber") or 0,
+        whole_or_none(inner, f"{_HEADER}.sequenceNumber") or 0,
+    )
+    at = epoch_ms_at(inner, f"{_HEADER}.commitTimestamp")
+    entity = word_at(inner, f"{_HEADER}.entityName")
+    return Change(entity, _record_ids(inner), kind, at, order, _given(inner))
+
+
+def _inner(found: Fields) -> Fields:
+    for wrapping in ("detail", "data", "payload"):
+        inside = found.get(wrapping)
+        if isinstance(inside, dict):
+            found = inside
+    return found
+
+
+def _record_ids(inner: Fields) -> tuple[str, ...]:
+    path = f"{_HEADER}.recordIds"
+    ids = items_at(inner, path)
+    if not ids:
+        raise Unread(path, "is required")
+    for one in ids:
+        if not isinstance(one, str) or not 0 < len(one) <= 200 or one.endswith("*"):
+            raise Unread(path, f"{shown(one)} is no id of a record")
+    return tuple(ids)
+
+
+def _given(inner: Fields) -> Fields:
+    return {
+        name: value
+        for name, value in inner.items()
+        if value is not None and value != "" and name != _HEADER
+    }
+
+
+def moment_or_none(row: Fields, *names: str) -> int | None:
+    """Epoch ms of the first of these fields that there is: ISO text, or epoch ms (Pub/Sub API)."""
+    for name in names:
+        value = row.get(name)
+        if value is not None:
+            return whole(value, name) if isinstance(value, int) else iso(value, name, "UTC")
+    return None
+
+
+def moment_at(row: Fields, *names: str) -> int:
+    """As `moment_or_none`; one of them must be there."""
+    moment = moment_or_none(row, *names)
+    if moment is None:
+        raise Unread(names[0], "is required")
+    return moment
+
+
+def kind_of(payload: bytes) -> str:
+    """The object and how it changed, such as `AgentWork UPDATE`."""
+    try:
+        found = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        return "?"
+    inner = _inner(found) if isinstance(found, dict) else {}
+    entity = find(inner, f"{_HEADER}.entityName")
+    if entity is None:
+        row = find(inner, "attributes.type")
+        return f"{row[:60]} row" if isinstance(row, str) else "?"
+    return f"{str(entity)[:60]} {str(find(inner, f'{_HEADER}.changeType'))[:20]}"

@@ -1,0 +1,61 @@
+"""Changes and rows of Salesforce objects as canonical events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.sources.platforms.salesforce import service, work
+from pipeline.sources.platforms.salesforce.envelope import ROW, Fields, change_of
+from pipeline.sources.platforms.salesforce.options import SalesforceOptions
+from pipeline.sources.platforms.salesforce.records import Records
+from pipeline.sources.source import Context, Event, Translator, Unread
+from pipeline.sources.values import load, shown
+
+_MAKERS = {
+    "AgentWork": work.assignment,
+    "PendingServiceRouting": work.routing,
+    "UserServicePresence": work.presence,
+    "Case": service.case,
+    "VoiceCall": service.voice_call,
+    "MessagingSession": service.messaging_session,
+    "LiveChatTranscript": service.live_chat_transcript,
+    "SurveyResponse": service.survey_response,
+}
+
+
+class Salesforce(Translator):
+    """Remembers the records that change events tell bit by bit; rows are whole in themselves."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        options: SalesforceOptions = context.options
+        self._options = options
+        kept = work.KEPT | service.KEPT
+        ours = (options.case_contact_field, options.case_customer_field, options.case_issue_field)
+        kept["Case"] = kept["Case"] | frozenset(ours)
+        self._records = Records(kept)
+
+    def translate(self, payload: bytes) -> list[Event]:
+        """The events of the record's life so far, newest first; known ones are said again."""
+        change = change_of(load(payload))
+        make = _MAKERS.get(change.entity)
+        if make is None:
+            raise Unread("attributes.type", f"{shown(change.entity)} is none of those read")
+        if change.type == ROW:
+            return make(change, change.fields, self.context, self._options)
+        merged = [(one, *self._records.merged(change, one)) for one in change.ids]
+        events: list[Event] = []
+        for record_id, _, fields in merged:
+            row: Fields = {**fields, "Id": record_id}
+            events += make(change, row, self.context, self._options)
+        for record_id, order, fields in merged:
+            self._records.keep(change.entity, record_id, order, fields)
+        return events
+
+    def memory(self) -> dict[str, list[Any]]:
+        """The records, by object and id."""
+        return self._records.memory()
+
+    def recall(self, memory: Any) -> None:
+        """Go on with the records of an earlier translator."""
+        self._records.recall(memory)
