@@ -13,6 +13,12 @@ stringData:
 ---
 apiVersion: v1
 kind: Secret
+metadata: {name: callboard-customers, namespace: callboard}
+stringData:
+  key: $(value customer_key)
+---
+apiVersion: v1
+kind: Secret
 metadata: {name: callboard-clickhouse, namespace: callboard}
 stringData:
   admin: $(value clickhouse_admin_password)
