@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -20,6 +21,8 @@ from schemas.topics import DEAD, TOPICS
 
 PATIENCE_S = 10.0
 """How long a broker may say nothing before it counts as one that does not answer."""
+STOP_S = 3.0
+"""How long the Kafka client may take to close."""
 _WIDER = 8
 _SPEC = next(spec for spec in TOPICS if spec.name == DEAD)
 
@@ -68,7 +71,8 @@ class Letters:
 
     async def __aexit__(self, *_: object) -> None:
         if self._consumer is not None:
-            await self._consumer.stop()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._consumer.stop(), STOP_S)
 
     async def newest(self, limit: int, wanted: Wanted) -> list[Letter]:
         """The last `limit` letters that are wanted, newest last; what comes later is `coming`."""
@@ -86,9 +90,10 @@ class Letters:
             raise self._silent() from error
         return sorted(found, key=lambda letter: letter.written)[-limit:]
 
-    async def coming(self, wanted: Wanted) -> AsyncIterator[Letter]:
-        """The letters written from `newest` on, as they come; ends only when cancelled."""
-        while True:
+    async def coming(self, wanted: Wanted, stop: asyncio.Event) -> AsyncIterator[Letter]:
+        """The letters written from `newest` on, as they come, until it is to stop."""
+        # To be cancelled would not do: the Kafka client may swallow it.
+        while not stop.is_set():
             batches = await self._consumer.getmany(timeout_ms=1000)
             for letter in map(_letter, (record for batch in batches.values() for record in batch)):
                 if wanted(letter.value):

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.ingest.service import until_signalled
 from pipeline.letters import Letter, Letters, LettersError
 from schemas.config import Config, ConfigError
 from schemas.moments import iso
@@ -81,7 +82,7 @@ async def _show(bootstrap: str, asked: _Asked, limit: int, as_json: bool, follow
         if found or follow:
             show(found, header=True)
         if follow:
-            async for letter in letters.coming(asked):
+            async for letter in letters.coming(asked, until_signalled()):
                 show([letter], header=False)
 
 

@@ -87,7 +87,7 @@ async def test_morning_and_feeder_together_give_every_event_once(tmp_path: Path)
     got = morning + door.payloads
     whole = handed_over(options, until + 1)
     assert got[: len(whole)] == whole[: len(got)]
-    assert len(got) > len(morning) + 50
+    assert len(got) > len(morning) + 10
 
 
 async def test_without_options_the_process_says_what_is_missing(tmp_path: Path) -> None:
