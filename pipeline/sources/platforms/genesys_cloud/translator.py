@@ -114,9 +114,8 @@ class GenesysTranslator(Translator):
     # Waiting
 
     def _acd_start(self, body: Body, conversation: str, media: str) -> list[Event]:
-        session = name_at(body, "sessionId")
         outbound = _outbound(body)
-        event = self.context.event(
+        queued = self.context.event(
             "contact.queued",
             epoch_ms_at(body, "eventTime"),
             contact=conversation,
@@ -126,19 +125,16 @@ class GenesysTranslator(Translator):
             customer=_customer(body, outbound),
             priority=whole_or_none(body, "routingPriority"),
         )
-        self._known.keep(conversation).enter(session)
-        return [event]
+        return [queued]
 
     def _acd_end(self, body: Body, conversation: str, media: str) -> list[Event]:
-        session, queue = name_at(body, "sessionId"), name_at(body, "queueId")
+        queue = name_at(body, "queueId")
         ts = epoch_ms_at(body, "eventTime")
         outcome = word_at(body, "acdOutcome")
         user = name_or_none(body, "answeredUserId") if outcome == "ANSWERED" else None
         event = self._wait_ended(conversation, queue, ts, outcome, user, _CHANNELS[media])
-        known = self._known.keep(conversation)
-        known.leave(session)
         if user is not None:
-            known.answer(user, media, ts)
+            self._known.answer(conversation, user, media, ts)
         return [event]
 
     def _wait_ended(
@@ -166,9 +162,7 @@ class GenesysTranslator(Translator):
     def _user_start(self, body: Body, conversation: str, media: str) -> list[Event]:
         user, queue = name_at(body, "userId"), name_or_none(body, "queueId")
         ts = epoch_ms_at(body, "eventTime")
-        known = self._known.get(conversation)
-        # A colleague who is called directly, or dials out, rings for nobody who waits.
-        if queue is None or (known is not None and known.sessions and not known.waits()):
+        if queue is None:  # a colleague who is called directly, or dials out: nobody waits
             return []
         return [self.context.event("contact.offered", ts, contact=conversation, agent=user)]
 
@@ -176,8 +170,7 @@ class GenesysTranslator(Translator):
         part = _part(body, conversation, media)
         if not part.worked:
             return self._ring_ended(part)
-        known = self._known.get(conversation)
-        leg = None if known is None else known.leg_at(part.user, part.end)
+        leg = self._known.leg_at(conversation, part.user, part.end)
         if leg is None or 0 < leg[3] < part.begun:
             return self._told_at_its_end(part)
         if leg[1] != media or leg[3] not in (0, part.end):
