@@ -2,6 +2,9 @@
 
 `data` is the whole content of its part: what is absent from a newer part is gone. `LiveParts` keeps
 the newest record of each part and `assemble` puts them together to the object of the contract.
+
+Records of the kind `quality` do not come from the worker but from the sink, which asks the store.
+They have a time of their own, come and go by themselves and never move the board's time or epoch.
 """
 
 from __future__ import annotations
@@ -17,8 +20,10 @@ VERSION = 1
 PARTS = 64
 ONLY_PART = "0"
 
-Kind = Literal["queues", "teams", "agents", "totals", "trend"]
-KINDS: tuple[Kind, ...] = ("queues", "teams", "agents", "totals", "trend")
+Kind = Literal["queues", "teams", "agents", "totals", "trend", "quality"]
+KINDS: tuple[Kind, ...] = ("queues", "teams", "agents", "totals", "trend", "quality")
+QUALITY: Kind = "quality"
+QUALITY_WINDOWS = ("today", "7d", "30d")
 
 TREND_STEP_MS = 60_000
 TREND_STEPS = 60
@@ -141,14 +146,17 @@ class LiveParts:
 
     def __init__(self) -> None:
         self._records: dict[tuple[str, str], LiveRecord] = {}
+        self._quality: dict[str, LiveRecord] = {}
         self._epoch = -1
 
     def take(self, record: LiveRecord) -> bool:
         """Keep the record unless a newer one of its part is held; say whether it was kept.
 
         The first record of a newer epoch drops all of an older one: a worker begins an epoch by
-        sending everything, so what it does not send any more is gone.
+        sending everything, so what it does not send any more is gone. What the store said stays.
         """
+        if record["kind"] == QUALITY:
+            return self._take_quality(record)
         if record["epoch"] < self._epoch:
             return False
         if record["epoch"] > self._epoch:
@@ -161,24 +169,35 @@ class LiveParts:
         self._records[key] = record
         return True
 
+    def _take_quality(self, record: LiveRecord) -> bool:
+        held = self._quality.get(record["part"])
+        if held is not None and _stamp(record) < _stamp(held):
+            return False
+        self._quality[record["part"]] = record
+        return True
+
     def records(self) -> list[LiveRecord]:
         """All records held."""
-        return list(self._records.values())
+        return [*self._records.values(), *self._quality.values()]
 
     def assemble(self) -> dict[str, Any]:
         """The object of the contract from what is held; empty before the first totals."""
-        return assemble(self._records.values())
+        return assemble(self.records())
 
 
 def assemble(records: Iterable[LiveRecord]) -> dict[str, Any]:
     """Put the parts of one site together to the object the board, `replay` and the contract share.
 
-    Beyond the contract it carries `agents`, `trend`, `epoch` and what the totals say of the site.
-    Without a totals record there is no board yet and the result is empty.
+    Beyond the contract it carries `agents`, `trend`, `epoch`, what the totals say of the site and,
+    where the store has been asked, `quality`. Without a totals record there is no board yet and the
+    result is empty.
     """
     by_kind: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
     site, at, epoch = "", 0, -1
     for record in records:
+        if record["kind"] == QUALITY:
+            _add_quality(by_kind[QUALITY], record)
+            continue
         by_kind[record["kind"]].update(record["data"])
         site, epoch = record["site"], record["epoch"]
         at = max(at, record["at"]) if epoch >= 0 and at else record["at"]
@@ -194,7 +213,21 @@ def assemble(records: Iterable[LiveRecord]) -> dict[str, Any]:
         "agents": _sorted(by_kind["agents"]),
         "trend": by_kind["trend"],
         "epoch": epoch,
+        **({QUALITY: {"windows": by_kind[QUALITY]}} if by_kind[QUALITY] else {}),
     }
+
+
+def _add_quality(windows: dict[str, Any], record: LiveRecord) -> None:
+    """One part into its window; a window is as old as the oldest of its parts."""
+    for name, said in record["data"].items():
+        window = windows.setdefault(name, {"at": record["at"], "queues": {}, "teams": {}})
+        window["at"] = min(window["at"], record["at"])
+        for key, value in said.items():
+            window[key] = {**window[key], **value} if key in ("queues", "teams") else value
+
+
+def _stamp(record: LiveRecord) -> tuple[int, int, int]:
+    return record["epoch"], record["offset"], record["at"]
 
 
 def _sorted(entries: Mapping[str, Any]) -> dict[str, Any]:
