@@ -40,7 +40,8 @@ class Config(BaseModel):
     delivers alerts; the rules of the other are not loaded. A contact point of alerts exists if its
     `alert_` address is given; `door_url` is where their history is taken. `alert_teams_as` names
     how Alertmanager speaks to Teams: what is not `webhook` needs a newer one than 0.25.
-    `reconcile_ms` is how often the sink asks whether engine and records agree, 0 for never.
+    `reconcile_ms` is how often the sink asks whether engine and records agree, 0 for never;
+    `quality_ms` how often it asks for the quality KPIs of the board.
     `retention_days` is how long the store keeps what is older, 0 for ever; `callboard migrate`
     brings the tables to it.
     `customer_key` is the key under which numbers of customers are hashed, the same for door, ingest
@@ -100,6 +101,7 @@ class Config(BaseModel):
     clock_file: str = ""
     tick_ms: Positive = 1000
     reconcile_ms: Annotated[int, Field(ge=0)] = 60_000
+    quality_ms: Annotated[int, Field(ge=0)] = 60_000
     checkpoint_ms: Positive = 10_000
     checkpoint_events: Positive = 100_000
     log_level: str = "INFO"

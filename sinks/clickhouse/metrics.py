@@ -7,6 +7,8 @@ from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from sinks.clickhouse.quality_metrics import QualityMetrics
+
 ALERT_HISTORY = "alert_history"
 """Table of the history of alerts."""
 
@@ -62,6 +64,10 @@ class SinkMetrics:
         )
         self.reconciliation_seconds = gauge(
             "callboard_reconciliation_duration_seconds", "Time the last comparison took."
+        )
+        self.quality = QualityMetrics(self.registry)
+        self.quality_seconds = gauge(
+            "callboard_quality_duration_seconds", "Time the last questions for quality took."
         )
 
     def inserted(self, table: str, rows: int, seconds: float) -> None:

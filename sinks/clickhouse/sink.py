@@ -30,6 +30,7 @@ from sinks.clickhouse.batch import BadRow, Batch, dead_letter
 from sinks.clickhouse.metrics import SinkMetrics
 from sinks.clickhouse.migrate import MigrationError, load
 from sinks.clickhouse.page import serve
+from sinks.clickhouse.quality import LiveProducer, Quality
 from sinks.clickhouse.reconcile import Reconciler
 from sinks.clickhouse.writer import HttpStore, Stopped, Store, Unavailable, Writer
 from sinks.kafka import group_consumer, partitions_of
@@ -97,7 +98,7 @@ class Sink:
         Raises `SinkError` if the topic is not as configured, and what `prepare` raises.
         """
         self.stopping = stop
-        reconciling: asyncio.Task[None] | None = None
+        looking: list[asyncio.Task[None]] = []
         alerting: asyncio.Task[None] | None = None
         runner = await serve(
             self.metrics, self.unready, self.config.page_host, self.config.sink_port
@@ -106,13 +107,13 @@ class Sink:
             await self._schema()
             self._waits_for = "the topics"
             await _unless(stop, self._prepare())
-            reconciling = asyncio.create_task(self._reconcile())
+            looking += [asyncio.create_task(look()) for look in (self._reconcile, self._quality)]
             alerting = asyncio.create_task(self._alerts())
             while not stop.is_set():
                 await self._session()
         finally:
-            if reconciling is not None:
-                reconciling.cancel()
+            for task in looking:
+                task.cancel()
             if alerting is not None:
                 await _ended(alerting, DRAIN_S if stop.is_set() else 0)
             await runner.cleanup()
@@ -148,6 +149,15 @@ class Sink:
                 *(self.store, database, self.metrics, every_ms, self._idle), config.retention_days
             )
             await reconciler.run(self.stopping)
+
+    async def _quality(self) -> None:
+        if isinstance(self.store, HttpStore):
+            config, live = self.config, LiveProducer(self.config.bootstrap)
+            given = (self.store, config.clickhouse_database, self.metrics, config.quality_ms)
+            try:
+                await Quality(*given, self._idle, live.send).run(self.stopping)
+            finally:
+                await live.stop()
 
     async def _alerts(self) -> None:
         if isinstance(self.store, HttpStore):
