@@ -41,7 +41,7 @@ class ZohoWriter:
         assert happening.facts is not None
         self._number += 1
         at, written = happening.at, happening.at - _MINUTE
-        ticket = {
+        ticket: dict[str, Any] = {
             "id": happening.contact.id, "ticketNumber": str(self._number), "subject": "A call",
             "status": "Open", "statusType": "Open", "priority": None, "channel": "Phone",
             "contactId": happening.facts["customer"] or None, "departmentId": happening.queue,
