@@ -1,0 +1,435 @@
+"""LivePerson conversations: `cqm.ExConversationChangeNotification`, routing tasks, agents' states.
+
+A notification is not a transition but the whole conversation as it is now, so the translator
+remembers what it was and says the difference. What it was is also what tells a repeated or a late
+notification from a new one: nothing older than what is remembered is read.
+
+What LivePerson tells of agents is in two other places. A ring names its conversation and not the
+agent whose socket it came through (option `ring_agent`); an agent's state with its time is in the
+status changes of the Agent Activity API, under another id than the one conversations use
+(option `agents`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import orjson
+
+from pipeline.sources.source import Context, Event, NoOptions, Source, Translator, Unread
+from pipeline.sources.values import (
+    epoch_ms_at,
+    find,
+    iso_at,
+    items_at,
+    load,
+    name_at,
+    name_or_none,
+    text_or_none,
+    whole_at,
+    whole_or_none,
+    word_at,
+)
+from schemas.events import Channel
+
+_DAY = 86_400_000
+_KEPT = 20_000
+"""Conversations remembered at most."""
+_KEPT_MS = 14 * _DAY
+"""How long a conversation without any change is remembered."""
+_MOST_FORGOTTEN = 2
+"""Forgotten at most for one payload, so that a wrong clock does not empty the memory."""
+
+_MOST_PEOPLE = 200
+
+_CHANGES = "ExConversationChangeNotification"
+_RINGS = "RoutingTaskNotification"
+_STATUSES = "stateChanges"
+_SILENT = {
+    # Neither says which agent it is nor when: it goes to that agent's own socket.
+    "AgentStateNotification",
+    # Messages, typing and read marks; they come below this name in webhooks.
+    "MessagingEventNotification",
+    "ContentEvent",
+    "RichContentEvent",
+    "AcceptStatusEvent",
+    "ChatStateEvent",
+}
+_NO_SKILL = "-1"
+_LOGIN, _LOGOUT, _STATUS = 3, 4, 1
+_SUBTYPES = {1: "offline", 2: "available", 3: "busy", 4: "not_ready"}
+_LEFT = {"TIMEOUT": "timeout"}
+
+
+class LivePersonOptions(NoOptions):
+    """What only the site knows.
+
+    `agents` maps the id that an agent has in conversations to the one in status changes. `bots`
+    are ids of agents that are programs: what they hold is neither answered nor waiting.
+    `ring_agent` is the agent whose socket routing tasks come from; without it they are left out.
+    `no_skill` names the queue of conversations without a skill.
+    """
+
+    channel: Channel = "message"
+    no_skill: str = "no-skill"
+    agents: dict[str, str] = {}
+    bots: list[str] = []
+    ring_agent: str = ""
+
+
+class _Now(NamedTuple):
+    """A conversation as a notification describes it; `ended` is None while it is open."""
+
+    contact: str
+    at: int
+    started: int
+    ended: int | None
+    ended_by: str
+    queue: str
+    customer: str | None
+    agents: list[str]
+    suggested: list[str]
+    bot: bool
+
+
+Entry = dict[str, Any]
+"""What is remembered: last change `t`, waiting queue `q`, agents `a`, suggested `s`, whether it
+has ended `e`, the answer to the survey `c`, the open ring `r` (id, when it expires)."""
+
+
+class LivePersonTranslator(Translator):
+    """Notifications and status changes of one account, in the order in which they came."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._options: LivePersonOptions = context.options
+        self._bots = frozenset(self._options.bots)
+        self._held: dict[str, Entry] = {}
+
+    def memory(self) -> Any:
+        """The conversations, the one unchanged for longest first."""
+        return self._held
+
+    def recall(self, memory: Any) -> None:
+        """Take up what was remembered."""
+        self._held = {contact: dict(entry) for contact, entry in memory.items()}
+
+    def translate(self, payload: bytes) -> list[Event]:
+        """See `Translator`."""
+        obj = load(payload)
+        if "stateChanges" in obj:
+            return self._statuses(obj)
+        kind = _kind_of(word_at(obj, "type"))
+        if kind in _SILENT:
+            return []
+        if kind not in (_CHANGES, _RINGS):
+            raise Unread("type", f"unknown kind {kind[:60]!r}")
+        tell = self._conversation if kind == _CHANGES else self._task
+        events: list[Event] = []
+        learnt: dict[str, Entry] = {}
+        for change in items_at(obj, "body.changes"):
+            events += tell(change, learnt)
+        self._remember(learnt)
+        return events
+
+    # Conversations
+
+    def _conversation(self, change: Any, learnt: dict[str, Entry]) -> list[Event]:
+        type_ = word_at(change, "type")
+        if type_ not in ("UPSERT", "DELETE"):
+            raise Unread("type", f"should be UPSERT or DELETE, not {type_[:60]!r}")
+        contact = name_at(change, "result.convId")
+        if find(change, "result.conversationDetails") is None:
+            if type_ == "UPSERT":
+                raise Unread("result.conversationDetails", "is required")
+            return []  # out of the subscription's view, which has no time and says nothing
+        now = self._read(contact, change["result"])
+        before = learnt.get(contact) or self._held.get(contact)
+        if before is not None and now.at < before["t"]:
+            return []
+        entry = dict(before) if before else {"q": None, "a": [], "s": [], "e": False, "c": None}
+        events = self._ring_over(now.contact, now.at, entry)
+        if before is None:
+            events += self._first(now, entry)
+        elif now.ended is None:
+            events += self._changed(now, entry)
+        elif not entry["e"]:
+            events += self._closed(now, now.ended, entry)
+        events += self._survey(now, change["result"]["conversationDetails"], entry)
+        entry["t"] = now.at
+        learnt[contact] = entry
+        return events
+
+    def _read(self, contact: str, result: Mapping[str, Any]) -> _Now:
+        details = result["conversationDetails"]
+        started = epoch_ms_at(details, "startTs")
+        main = _main_dialog(details)
+        ended = _ended(details, main)
+        at = whole_or_none(details, "metaDataLastUpdateTs")
+        if at is None:
+            at = whole_or_none(result, "lastUpdateTime") or ended or started
+        told = main if find(main, "participantsDetails") else None
+        people = items_at(told, "participantsDetails") or items_at(details, "participants")
+        agents, suggested, customer = self._people(people)
+        skill = name_or_none(details, "skillId") or _NO_SKILL
+        return _Now(
+            contact=contact,
+            at=at,
+            started=started,
+            ended=ended,
+            ended_by=_ended_by(details, main),
+            queue=self._options.no_skill if skill == _NO_SKILL else skill,
+            customer=customer,
+            agents=[agent for agent in agents if agent not in self._bots],
+            suggested=[agent for agent in suggested if agent not in self._bots],
+            bot=not self._bots.isdisjoint(agents),
+        )
+
+    def _people(self, people: list[Any]) -> tuple[list[str], list[str], str | None]:
+        if len(people) > _MOST_PEOPLE:
+            raise Unread("participants", f"are more than {_MOST_PEOPLE}")
+        agents: list[str] = []
+        suggested: list[str] = []
+        customer = None
+        for person in people:
+            role = text_or_none(person, "role")
+            if role == "CONSUMER":
+                customer = name_or_none(person, "id")
+            elif role == "ASSIGNED_AGENT":
+                agent = self._options.agents.get(name := name_at(person, "id"), name)
+                # Assigned and SUGGESTED: transferred to this agent, who has not taken it yet.
+                waits = text_or_none(person, "state") == "SUGGESTED"
+                (suggested if waits else agents).append(agent)
+        return agents, suggested, customer
+
+    def _first(self, now: _Now, entry: Entry) -> list[Event]:
+        """What is seen for the first time: who talks already began nobody knows when."""
+        if now.ended is not None:
+            entry["e"] = True
+            return []
+        if now.agents or now.bot:
+            entry.update(a=now.agents, s=now.suggested)
+            return [self._answered(now, agent) for agent in now.agents]
+        entry.update(q=now.queue, s=now.suggested)
+        queued = self._queued(now, now.started)
+        return [queued, *(self._offered(now, agent) for agent in now.suggested)]
+
+    def _changed(self, now: _Now, entry: Entry) -> list[Event]:
+        gone = [agent for agent in entry["a"] if agent not in now.agents]
+        came = [agent for agent in now.agents if agent not in entry["a"]]
+        event, waited = self.context.event, entry["q"]
+        events = self._legs_end(now.contact, gone, now.at, "transferred")
+        events += [self._answered(now, agent) for agent in came]
+        waits = None if now.agents or now.bot else now.queue
+        if waited and not came and waits != waited:
+            reason = "transfer" if waits else "other"
+            left = {"contact": now.contact, "queue": waited, "reason": reason}
+            events.append(event("contact.left", now.at, **left))
+        if waits and waits != waited:
+            events.append(self._queued(now, now.at))
+        events += self._suggestions(now, entry, waited, waits)
+        entry.update(q=waits, a=now.agents, s=now.suggested, e=False)
+        return events
+
+    def _suggestions(
+        self, now: _Now, entry: Entry, waited: str | None, waits: str | None
+    ) -> list[Event]:
+        """An agent to whom it was passed and who does not take it has let it ring."""
+        events: list[Event] = []
+        if waits:
+            new = [agent for agent in now.suggested if agent not in entry["s"]]
+            events += [self._offered(now, agent) for agent in new]
+        if waited:
+            for agent in entry["s"]:
+                if agent not in now.suggested and agent not in now.agents:
+                    lost = {"contact": now.contact, "agent": agent}
+                    events.append(self.context.event("contact.declined", now.at, **lost))
+        return events
+
+    def _closed(self, now: _Now, ended: int, entry: Entry) -> list[Event]:
+        events: list[Event] = []
+        taken = [agent for agent in now.agents if agent not in entry["a"]]
+        if entry["q"] and taken:
+            events += [self._answered(now, agent, ended) for agent in taken]
+            events += self._legs_end(now.contact, taken, ended, "completed")
+        elif entry["q"]:
+            events.append(self._wait_ends(now, ended, entry["q"]))
+        events += self._legs_end(now.contact, entry["a"], ended, "completed")
+        entry.update(q=None, a=[], s=[], e=True)
+        return events
+
+    def _wait_ends(self, now: _Now, ended: int, queue: str) -> Event:
+        of = {"contact": now.contact, "queue": queue}
+        if now.ended_by == "CONSUMER":
+            return self.context.event("contact.abandoned", ended, **of)
+        of["reason"] = _LEFT.get(now.ended_by, "other")
+        return self.context.event("contact.left", ended, **of)
+
+    def _survey(self, now: _Now, details: Any, entry: Entry) -> list[Event]:
+        if text_or_none(details, "csat.status") != "FILLED":
+            return []
+        rate = whole_or_none(details, "csat.csatRate")
+        resolved = find(details, "csat.csatResolutionConfirmation")
+        said = [rate, resolved if isinstance(resolved, bool) else None]
+        if rate is None or said == entry["c"]:
+            return []
+        entry["c"] = said
+        answers = {"queue": now.queue, "csat": rate, "resolved": said[1]}
+        return [self.context.event("survey.answered", now.at, contact=now.contact, **answers)]
+
+    # Rings
+
+    def _task(self, change: Any, learnt: dict[str, Entry]) -> list[Event]:
+        """The ring runs out at a moment known from its start; that it did is seen afterwards."""
+        if not self._options.ring_agent or word_at(change, "type") != "UPSERT":
+            return []
+        contact = name_at(change, "result.conversationId")
+        before = learnt.get(contact) or self._held.get(contact)
+        entry = dict(before) if before else None
+        events: list[Event] = []
+        for ring in items_at(change, "result.ringsDetails"):
+            events += self._ring(contact, ring, entry)
+        if entry is not None:
+            learnt[contact] = entry
+        return events
+
+    def _ring(self, contact: str, ring: Any, entry: Entry | None) -> list[Event]:
+        state, ring_id = word_at(ring, "ringState"), name_at(ring, "ringId")
+        if state == "ACCEPTED":
+            if entry is not None:
+                entry.pop("r", None)
+            return []
+        if state != "WAITING":
+            raise Unread("ringState", f"should be WAITING or ACCEPTED, not {state[:60]!r}")
+        expires = epoch_ms_at(ring, "ringExpirationTs")
+        began = expires - whole_at(ring, "ringExpiration")
+        events = self._ring_over(contact, began, entry) if entry else []
+        if entry is not None:
+            entry["r"] = [ring_id, expires]
+        agent = self._options.ring_agent
+        return [*events, self.context.event("contact.offered", began, contact=contact, agent=agent)]
+
+    def _ring_over(self, contact: str, at: int, entry: Entry) -> list[Event]:
+        """At `at` something else happens: the ring had run out by then, or it has ended with it."""
+        ring = entry.pop("r", None)
+        if ring is None:
+            return []
+        if ring[1] > at:
+            entry["r"] = ring
+            return []
+        missed = {"contact": contact, "agent": self._options.ring_agent}
+        return [self.context.event("contact.declined", ring[1], **missed)] if entry["q"] else []
+
+    # Agents
+
+    def _statuses(self, obj: Any) -> list[Event]:
+        events = [self._status(record) for record in items_at(obj, _STATUSES)]
+        return [event for event in events if event is not None]
+
+    def _status(self, record: Any) -> Event | None:
+        agent, at = name_at(record, "agentId"), iso_at(record, "time")
+        type_ = whole_at(record, "statusType")
+        if type_ == _LOGIN:
+            return None  # the state that it begins with is a record of its own
+        if type_ not in (_STATUS, _LOGOUT):
+            raise Unread("statusType", f"unknown type {type_}")
+        state = "offline" if type_ == _LOGOUT else _SUBTYPES.get(whole_at(record, "statusSubType"))
+        if state is None:
+            raise Unread("statusSubType", "unknown subtype")
+        group = name_or_none(record, "agentGroupId")
+        said = {
+            "agent": agent,
+            "state": state,
+            "reason": text_or_none(record, "statusReasonText"),
+            "team": None if group == _NO_SKILL else group,
+        }
+        return self.context.event("agent.state", at, **said)
+
+    # What is said
+
+    def _queued(self, now: _Now, at: int) -> Event:
+        said = {"queue": now.queue, "channel": self._options.channel, "customer": now.customer}
+        return self.context.event("contact.queued", at, contact=now.contact, **said)
+
+    def _offered(self, now: _Now, agent: str) -> Event:
+        return self.context.event("contact.offered", now.at, contact=now.contact, agent=agent)
+
+    def _answered(self, now: _Now, agent: str, at: int | None = None) -> Event:
+        said = {"agent": agent, "queue": now.queue, "channel": self._options.channel}
+        at = now.at if at is None else at
+        return self.context.event("contact.answered", at, contact=now.contact, **said)
+
+    def _legs_end(self, contact: str, agents: list[str], at: int, reason: str) -> list[Event]:
+        """There is no wrap-up."""
+        event, events = self.context.event, []
+        for agent in agents:
+            of = {"contact": contact, "agent": agent}
+            events.append(event("contact.released", at, **of, reason=reason))
+            events.append(event("contact.wrapped", at, **of))
+        return events
+
+    def _remember(self, learnt: dict[str, Entry]) -> None:
+        held = self._held
+        for contact, entry in learnt.items():
+            held.pop(contact, None)
+            held[contact] = entry
+        newest = max((entry["t"] for entry in learnt.values()), default=None)
+        if newest is None:
+            return
+        for contact in list(_first_of(held, _MOST_FORGOTTEN)):
+            if held[contact]["t"] < newest - _KEPT_MS:
+                del held[contact]
+        while len(held) > _KEPT:
+            del held[next(iter(held))]
+
+
+def _first_of(held: dict[str, Entry], count: int) -> list[str]:
+    return [contact for contact, _ in zip(held, range(count), strict=False)]
+
+
+def _main_dialog(details: Any) -> Any:
+    """The dialog with the agent; the others are surveys and calls beside it."""
+    dialogs = items_at(details, "dialogs")
+    return next((one for one in dialogs if text_or_none(one, "dialogType") == "MAIN"), None)
+
+
+def _ended(details: Any, main: Any) -> int | None:
+    """When the talk with the agent ended: a survey keeps the conversation open after it."""
+    if text_or_none(main, "state") == "CLOSE":
+        return epoch_ms_at(main, "endTs")
+    if word_at(details, "state") == "CLOSE":
+        return epoch_ms_at(details, "endTs")
+    return None
+
+
+def _ended_by(details: Any, main: Any) -> str:
+    return text_or_none(details, "closeReason") or text_or_none(main, "closedBy") or ""
+
+
+def _kind_of(type_: str) -> str:
+    """`cqm.`, `aam.`, `.ams.aam.`: what stands before the name has changed over the years."""
+    return type_.rpartition(".")[2]
+
+
+def _kind(payload: bytes) -> str:
+    try:
+        obj = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        return "?"
+    if not isinstance(obj, dict):
+        return "?"
+    if "stateChanges" in obj:
+        return _STATUSES
+    type_ = obj.get("type")
+    return type_ if isinstance(type_, str) else "?"
+
+
+SOURCE = Source(
+    name="liveperson",
+    title="LivePerson Conversational Cloud",
+    translator=LivePersonTranslator,
+    kind=_kind,
+    options=LivePersonOptions,
+    stateful=True,
+)

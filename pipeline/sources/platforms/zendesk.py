@@ -1,0 +1,435 @@
+"""Zendesk event webhooks: `zen:event-type:ticket.*` and `zen:event-type:agent.*`.
+
+A ticket waits in its group until an agent is assigned to it. It is the agent's until it is solved,
+pending, on hold, or somebody else's. Zendesk does not promise an order, so nothing is remembered:
+each event says what it means by itself, from its `previous` and `current` and from the ticket.
+
+The ticket's own `updated_at` is the time, whole seconds: it is the same in all events of one
+action (assign, reply and solve in one submit), while the times of their envelopes differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import orjson
+
+from pipeline.sources.source import Context, Event, NoOptions, Source, Translator, Unread
+from pipeline.sources.values import (
+    find,
+    iso_at,
+    iso_or_none,
+    load,
+    name_at,
+    name_or_none,
+    text_or_none,
+    word_at,
+)
+from schemas.events import Channel, PlatformState
+
+_PREFIX = "zen:event-type:"
+_WORKED = frozenset({"NEW", "OPEN"})
+_PAUSED = frozenset({"PENDING", "HOLD"})
+_DONE = frozenset({"SOLVED", "CLOSED"})
+
+_EMAIL = ("mail", "email", "web_form", "web", "web_widget", "helpcenter", "mobile", "mobile_sdk")
+_CHAT = ("chat", "chat_transcript", "chat_offline_message")
+_VOICE = (
+    "phone_call_inbound",
+    "phone_call_outbound",
+    "voicemail",
+    "api_phone_call_inbound",
+    "api_phone_call_outbound",
+    "api_voicemail",
+)
+_SOCIAL = ("twitter", "twitter_favorite", "facebook_post", "topic", "any_channel")
+_MESSAGE = (
+    "native_messaging",
+    "apple_business_chat",
+    "business_messaging_slack_connect",
+    "facebook_message",
+    "google_business_messages",
+    "google_rcs",
+    "instagram_dm",
+    "kakaotalk",
+    "line",
+    "messagebird_sms",
+    "sms",
+    "sunshine_conversations_api",
+    "sunshine_conversations_facebook_messenger",
+    "sunshine_conversations_twitter_dm",
+    "telegram",
+    "text_message",
+    "twilio_sms",
+    "twitter_dm",
+    "viber",
+    "wechat",
+    "whatsapp",
+)
+_CHANNELS: dict[str, Channel] = {
+    **dict.fromkeys(_EMAIL, "email"),
+    **dict.fromkeys(_CHAT, "chat"),
+    **dict.fromkeys(_VOICE, "voice"),
+    **dict.fromkeys(_SOCIAL, "social"),
+    **dict.fromkeys(_MESSAGE, "message"),
+}
+_OUTBOUND = frozenset({"phone_call_outbound", "api_phone_call_outbound"})
+
+_STATES: dict[str, PlatformState] = {
+    "online": "available",
+    "away": "not_ready",
+    # Takes what colleagues pass on and nothing new.
+    "transfers_only": "not_ready",
+    "transfers only": "not_ready",
+    "invisible": "not_ready",
+    "offline": "offline",
+}
+_SILENT_TICKET = frozenset(
+    {
+        "attachment_linked_to_comment",
+        "attachment_redacted_from_comment",
+        "brand_changed",
+        "comment_made_private",
+        "comment_redacted",
+        "csat_requested",
+        "custom_field_changed",
+        "custom_status_changed",
+        "description_changed",
+        "email_ccs_changed",
+        "external_id_changed",
+        "followers_changed",
+        "form_changed",
+        "next_sla_breach_changed",
+        "ola_policy_changed",
+        "organization_changed",
+        "permanently_deleted",
+        "priority_changed",
+        "problem_link_changed",
+        "requester_changed",
+        "schedule_changed",
+        "sla_policy_changed",
+        "subject_changed",
+        "submitter_changed",
+        "tags_changed",
+        "task_due_at_changed",
+        "type_changed",
+        "undeleted",
+    }
+)
+_SILENT_AGENT = frozenset(
+    {"channel_created", "channel_deleted", "groups_updated", "max_capacity_changed"}
+)
+_SILENT_DOMAINS = frozenset(
+    {
+        "article",
+        "community_post",
+        "messaging_live_metrics",
+        "messaging_ticket",
+        "omnichannel_config",
+        "organization",
+        "user",
+    }
+)
+_TICKET_WORK = frozenset({"support", "messaging"})
+"""Work items of these channels are tickets; those of `talk` are calls under ids of their own."""
+
+
+class ZendeskOptions(NoOptions):
+    """What only the site knows.
+
+    `channels` maps a `via.channel` to a channel, before the built-in table. `statuses` maps an
+    agent status of the site's own (by name) to a state; those not in it are not ready. `status_of`
+    says which status counts: the unified one, or that of one channel where there is no omnichannel
+    routing. `pending` says what a pending ticket or one on hold is: the end of the agent's work
+    until it is open again, or a hold. `given_up` names the channels in which a ticket that is
+    solved with nobody assigned means that the customer gave up. `csat` maps a satisfaction score to
+    1 to 5.
+    """
+
+    no_group: str = "no-group"
+    channels: dict[str, Channel] = {}
+    statuses: dict[str, PlatformState] = {}
+    status_of: str = "unified"
+    pending: Literal["release", "hold"] = "release"
+    given_up: list[Channel] = []
+    csat: dict[str, int] = {"good": 5, "bad": 1}
+
+
+class _Ticket(NamedTuple):
+    """A ticket as an event describes it. `status` is in capitals."""
+
+    contact: str
+    at: int
+    queue: str
+    agent: str | None
+    status: str
+    via: str
+    customer: str | None
+
+
+class ZendeskTranslator(Translator):
+    """Events of one account, in any order."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        options: ZendeskOptions = context.options
+        self._options = options
+        self._channels = {**_CHANNELS, **options.channels}
+        self._statuses = {name.lower(): state for name, state in options.statuses.items()}
+        self._csat = {score.lower(): csat for score, csat in options.csat.items()}
+        self._ticket_kinds: dict[str, Callable[[Any, _Ticket], list[Event]]] = {
+            "created": self._created,
+            "agent_assignment_changed": self._reassigned,
+            "group_assignment_changed": self._regrouped,
+            "status_changed": self._status_changed,
+            "comment_added": self._commented,
+            "csat_received": self._rated,
+            "marked_as_spam": self._removed,
+            "soft_deleted": self._removed,
+            "merged": self._merged,
+        }
+
+    def translate(self, payload: bytes) -> list[Event]:
+        """See `Translator`."""
+        obj = load(payload)
+        type_ = word_at(obj, "type")
+        domain, _, kind = type_.removeprefix(_PREFIX).partition(".")
+        if type_.startswith(_PREFIX) and kind:
+            if domain == "ticket" and (tell := self._ticket_kinds.get(kind)):
+                return tell(obj, self._ticket(obj))
+            if domain == "agent" and kind not in _SILENT_AGENT:
+                return self._agent(kind, obj, type_)
+            if domain in _SILENT_DOMAINS or kind in (
+                _SILENT_TICKET if domain == "ticket" else _SILENT_AGENT
+            ):
+                return []
+        raise Unread("type", f"unknown kind {type_[:60]!r}")
+
+    # Tickets
+
+    def _ticket(self, obj: Any) -> _Ticket:
+        detail = find(obj, "detail")
+        at = iso_or_none(detail, "updated_at")
+        return _Ticket(
+            contact=name_at(detail, "id"),
+            at=iso_at(obj, "time") if at is None else at,
+            queue=_id(detail, "group_id") or self._options.no_group,
+            agent=_id(detail, "assignee_id"),
+            status=word_at(detail, "status").upper(),
+            via=text_or_none(detail, "via.channel") or "",
+            customer=_id(detail, "requester_id"),
+        )
+
+    def _created(self, obj: Any, ticket: _Ticket) -> list[Event]:
+        if ticket.status in _DONE:
+            return [self._resolved(ticket, True)]
+        if ticket.status in _PAUSED:
+            return []
+        at = iso_or_none(obj, "detail.created_at")
+        created = ticket if at is None else ticket._replace(at=at)
+        events = [self._queued(created)]
+        if created.agent is not None:
+            events.append(self._answered(created, created.agent))
+        return events
+
+    def _reassigned(self, obj: Any, ticket: _Ticket) -> list[Event]:
+        before, agent = _id(obj, "event.previous"), _id(obj, "event.current")
+        events: list[Event] = []
+        if before is not None:
+            events += self._leg_ends(ticket, before, "transferred")
+        if agent is None:
+            return events + ([self._queued(ticket)] if ticket.status in _WORKED else [])
+        if ticket.status in _WORKED:
+            events.append(self._answered(ticket, agent))
+        elif ticket.status in _PAUSED and self._holds:
+            events += [self._answered(ticket, agent), self._leg("contact.held", ticket, agent)]
+        elif before is None:
+            # Taken, answered and solved in one submit: it waited until now and is done now.
+            events.append(self._answered(ticket, agent))
+            events += self._leg_ends(ticket, agent, "completed")
+        return events
+
+    def _regrouped(self, obj: Any, ticket: _Ticket) -> list[Event]:
+        """A ticket that waits goes on waiting in the other group."""
+        if ticket.agent is not None or ticket.status not in _WORKED:
+            return []
+        before = _id(obj, "event.previous") or self._options.no_group
+        if before == ticket.queue:
+            return []
+        return [self._left(ticket, before, "transfer"), self._queued(ticket)]
+
+    def _status_changed(self, obj: Any, ticket: _Ticket) -> list[Event]:
+        before = word_at(obj, "event.previous").upper()
+        now = word_at(obj, "event.current").upper()
+        if now in _DONE:
+            return self._done(ticket, before)
+        if now in _PAUSED:
+            return self._paused(ticket) if before in _WORKED else []
+        if now == "OPEN" and before not in _WORKED:
+            reopened = [self._resolved(ticket, False)] if before in _DONE else []
+            return [*self._goes_on(ticket, before), *reopened]
+        return []
+
+    def _done(self, ticket: _Ticket, before: str) -> list[Event]:
+        if before in _DONE:
+            return []
+        resolved = self._resolved(ticket, True)
+        if before in _PAUSED and (ticket.agent is None or not self._holds):
+            return [resolved]
+        if ticket.agent is None:
+            return [self._unanswered(ticket), resolved]
+        return [*self._leg_ends(ticket, ticket.agent, "completed"), resolved]
+
+    def _unanswered(self, ticket: _Ticket) -> Event:
+        if self._channel(ticket) not in self._options.given_up:
+            return self._left(ticket, ticket.queue, "other")
+        of = {"contact": ticket.contact, "queue": ticket.queue}
+        return self.context.event("contact.abandoned", ticket.at, **of)
+
+    def _paused(self, ticket: _Ticket) -> list[Event]:
+        if ticket.agent is None:
+            return [self._left(ticket, ticket.queue, "other")]
+        if self._holds:
+            return [self._leg("contact.held", ticket, ticket.agent)]
+        return self._leg_ends(ticket, ticket.agent, "completed")
+
+    def _goes_on(self, ticket: _Ticket, before: str) -> list[Event]:
+        if ticket.agent is None:
+            return [self._queued(ticket)]
+        if before in _PAUSED and self._holds:
+            return [self._leg("contact.resumed", ticket, ticket.agent)]
+        return [self._answered(ticket, ticket.agent)]
+
+    def _commented(self, obj: Any, ticket: _Ticket) -> list[Event]:
+        """A public reply to a ticket that nobody is assigned to ends its wait, no more."""
+        staff = find(obj, "event.comment.author.is_staff") is True
+        public = find(obj, "event.comment.is_public") is True
+        if not (staff and public and ticket.agent is None):
+            return []
+        agent = name_at(obj, "event.comment.author.id")
+        return [self._answered(ticket, agent), *self._leg_ends(ticket, agent, "completed")]
+
+    def _rated(self, obj: Any, ticket: _Ticket) -> list[Event]:
+        score = name_at(obj, "event.satisfaction_score.score").lower()
+        csat = self._csat.get(score)
+        if csat is None and len(score) == 1 and score in "12345":
+            csat = int(score)
+        if csat is None:
+            raise Unread("event.satisfaction_score.score", f"{score[:60]!r} is not in option csat")
+        said = {"queue": ticket.queue, "csat": csat}
+        return [self.context.event("survey.answered", ticket.at, contact=ticket.contact, **said)]
+
+    def _removed(self, _: Any, ticket: _Ticket) -> list[Event]:
+        return self._gone(ticket, "other")
+
+    def _merged(self, _: Any, ticket: _Ticket) -> list[Event]:
+        return self._gone(ticket, "answered_elsewhere")
+
+    def _gone(self, ticket: _Ticket, reason: str) -> list[Event]:
+        if ticket.agent is None:
+            return [self._left(ticket, ticket.queue, reason)]
+        return self._leg_ends(ticket, ticket.agent, "completed")
+
+    # Agents
+
+    def _agent(self, kind: str, obj: Any, type_: str) -> list[Event]:
+        if kind == "unified_state_changed":
+            if self._options.status_of != "unified":
+                return []
+            return self._state(obj, word_at(obj, "event.new_unified_state.name"))
+        if kind == "state_changed":
+            if text_or_none(obj, "event.channel") != self._options.status_of:
+                return []
+            return self._state(obj, word_at(obj, "event.new_state"))
+        if kind in ("work_item_added", "work_item_updated", "work_item_removed"):
+            return self._work_item(obj)
+        raise Unread("type", f"unknown kind {type_[:60]!r}")
+
+    def _state(self, obj: Any, name: str) -> list[Event]:
+        known = self._statuses.get(name.lower()) or _STATES.get(name.lower())
+        said = {
+            "agent": name_at(obj, "detail.agent_id"),
+            "state": known or "not_ready",
+            "reason": None if name.lower() in ("online", "offline") else name,
+        }
+        return [self.context.event("agent.state", iso_at(obj, "event.updated_at"), **said)]
+
+    def _work_item(self, obj: Any) -> list[Event]:
+        reason = text_or_none(obj, "event.reason")
+        if reason not in ("OFFERED", "OFFER_MISSED"):
+            return []
+        if text_or_none(obj, "event.channel") not in _TICKET_WORK:
+            return []
+        of = {"contact": name_at(obj, "event.work_item_id"), "agent": name_at(obj, _AGENT)}
+        # To the second, as tickets are: a ring must not come after the answer to it.
+        at = iso_at(obj, "event.updated_at") // 1000 * 1000
+        name = "contact.offered" if reason == "OFFERED" else "contact.declined"
+        return [self.context.event(name, at, **of)]
+
+    # What is said
+
+    @property
+    def _holds(self) -> bool:
+        return self._options.pending == "hold"
+
+    def _channel(self, ticket: _Ticket) -> Channel:
+        return self._channels.get(ticket.via, "task")
+
+    def _queued(self, ticket: _Ticket) -> Event:
+        said = {
+            "queue": ticket.queue,
+            "channel": self._channel(ticket),
+            "direction": "outbound" if ticket.via in _OUTBOUND else None,
+            "customer": ticket.customer,
+        }
+        return self.context.event("contact.queued", ticket.at, contact=ticket.contact, **said)
+
+    def _answered(self, ticket: _Ticket, agent: str) -> Event:
+        said = {"agent": agent, "queue": ticket.queue, "channel": self._channel(ticket)}
+        return self.context.event("contact.answered", ticket.at, contact=ticket.contact, **said)
+
+    def _left(self, ticket: _Ticket, queue: str, reason: str) -> Event:
+        said = {"contact": ticket.contact, "queue": queue, "reason": reason}
+        return self.context.event("contact.left", ticket.at, **said)
+
+    def _leg(self, name: str, ticket: _Ticket, agent: str, **more: str) -> Event:
+        return self.context.event(name, ticket.at, contact=ticket.contact, agent=agent, **more)
+
+    def _leg_ends(self, ticket: _Ticket, agent: str, reason: str) -> list[Event]:
+        """There is no wrap-up."""
+        return [
+            self._leg("contact.released", ticket, agent, reason=reason),
+            self._leg("contact.wrapped", ticket, agent),
+        ]
+
+    def _resolved(self, ticket: _Ticket, resolved: bool) -> Event:
+        said = {"contact": ticket.contact, "customer": ticket.customer, "resolved": resolved}
+        return self.context.event("contact.resolved", ticket.at, **said)
+
+
+_AGENT = "detail.agent_id"
+
+
+def _id(obj: Any, path: str) -> str | None:
+    """An id; nobody and no group are null, empty or 0, by the field."""
+    found = name_or_none(obj, path)
+    return None if found == "0" else found
+
+
+def _kind(payload: bytes) -> str:
+    try:
+        obj = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        return "?"
+    type_ = obj.get("type") if isinstance(obj, dict) else None
+    return type_ if isinstance(type_, str) else "?"
+
+
+SOURCE = Source(
+    name="zendesk",
+    title="Zendesk",
+    translator=ZendeskTranslator,
+    kind=_kind,
+    options=ZendeskOptions,
+)
