@@ -10,7 +10,7 @@ LIVE = "kpi.live"
 ROWS = "kpi.rows"
 DEAD = "events.dead"
 ALERTS = "alerts.raw"
-MEMORY = "sources.memory"
+MEMORY = "events.memory"
 
 HEADER_FORMAT = "format"
 HEADER_SOURCE = "source"

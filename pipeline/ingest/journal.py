@@ -123,7 +123,7 @@ def read_journal(folder: Path, after: int = FIRST - 1) -> Iterator[Entry]:
     A line that cannot be read is said in the log and left out.
     """
     segments = segments_of(folder)
-    followers: Iterable[Path | None] = [*segments[1:], None]
+    followers: Iterable[Path | None] = [*segments[1:], None] if segments else []
     for segment, follower in zip(segments, followers, strict=True):
         if follower is not None and _first_of(follower) <= after + 1:
             continue

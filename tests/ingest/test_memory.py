@@ -194,6 +194,12 @@ def test_after_the_loss_of_the_broker_the_journal_tells(tmp_path: Path) -> None:
     assert streams.translate(b"1002", NAME, SITE, 0)[0]["contact"] == "1002-3"
 
 
+def test_without_a_journal_there_is_nothing_to_recall(tmp_path: Path) -> None:
+    streams = Streams(sites(), Customers(""), {})
+    recall_journal(Config(data_dir=tmp_path, epoch=2, partitions=1), {0: streams})
+    assert streams.translate(b"1000", NAME, SITE, 0)[0]["contact"] == "1000-1"
+
+
 LOG = b"%d|%d.%d|support|NONE|ENTERQUEUE||%d|1"
 
 
