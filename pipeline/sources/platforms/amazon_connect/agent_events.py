@@ -76,6 +76,8 @@ class AgentEvents:
     def _status(self, agent: str, at: int, kind: str, now: Part, before: Part) -> list[Event]:
         if kind == "LOGOUT":
             return [self._context.event("agent.state", at, agent=agent, state="offline")]
+        if kind != "LOGIN" and now.get("AgentStatus") == before.get("AgentStatus"):
+            return []
         status, old = now.part("AgentStatus"), before.part("AgentStatus")
         name = status.text("Name")
         if name is None:
@@ -123,7 +125,10 @@ class AgentEvents:
     def _profile(self, agent: str, at: int, kind: str, now: Part, before: Part) -> list[Event]:
         if now.get("Configuration") is None or kind == "LOGOUT":
             return []
-        if kind != "LOGIN" and self._set_up(now) == self._set_up(before):
+        if kind != "LOGIN" and (
+            now.get("Configuration") == before.get("Configuration")
+            or self._set_up(now) == self._set_up(before)
+        ):
             return []
         routing = now.part("Configuration").part("RoutingProfile")
         queues = [queue_of(queue.word("ARN")) for queue in routing.parts("InboundQueues")]
@@ -145,6 +150,8 @@ class AgentEvents:
     # Contacts
 
     def _contacts(self, agent: str, at: int, now: Part, before: Part) -> list[Event]:
+        if now.get("Contacts") == before.get("Contacts"):
+            return []
         held = {contact.word("ContactId"): contact for contact in now.parts("Contacts")}
         old = {contact.word("ContactId"): contact for contact in before.parts("Contacts")}
         events: list[Event] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from pipeline.sources.source import Unread
@@ -38,11 +39,7 @@ class Part:
     def get(self, name: str) -> Any:
         """A field as it is, under its name in either case of the first letter; None if absent."""
         value = self._fields.get(name)
-        if value is None:
-            first = name[0]
-            other = first.lower() if first.isupper() else first.upper()
-            value = self._fields.get(other + name[1:])
-        return value
+        return self._fields.get(_other_case(name)) if value is None else value
 
     def part(self, name: str) -> Part:
         """An object within this one, empty where it is absent or null."""
@@ -104,6 +101,11 @@ class Part:
         if not 0 <= seconds <= 10**9:
             raise self.refuse(name, f"{seconds} is no duration in seconds")
         return 1000 * seconds
+
+
+@lru_cache(maxsize=256)
+def _other_case(name: str) -> str:
+    return name[0].swapcase() + name[1:]
 
 
 def agent_of(arn: str) -> str:

@@ -6,7 +6,7 @@ of Event Streams, and refused by the name they came with.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -150,22 +150,42 @@ def _word(value: Any, path: str) -> str:
     return value
 
 
-class _Form(dict[str, Any]):
-    """The fields of a form; a value is decoded when it is asked for, as most never are."""
+class _Form(Mapping[str, Any]):
+    """The fields of a form, each looked for and decoded when it is asked for: most never are."""
+
+    __slots__ = ("_body",)
+
+    def __init__(self, body: bytes) -> None:
+        self._body = b"&" + body.strip()
 
     def get(self, name: str, default: Any = None) -> Any:
-        raw = super().get(name, default)
-        if raw is None:
-            return None
+        key = f"&{name}=".encode()
+        at = self._body.find(key)
+        if at < 0:
+            return default
+        end = self._body.find(b"&", at + 1)
+        raw = self._body[at + len(key) : end if end >= 0 else None]
         try:
-            return unquote_to_bytes(raw.replace(b"+", b" ")).decode()
+            return _decoded(raw)
         except UnicodeDecodeError:
             raise Unread(name, "is no UTF-8") from None
 
+    def __getitem__(self, name: str) -> Any:
+        return self.get(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return (pair.partition(b"=")[0].decode() for pair in self._body[1:].split(b"&"))
+
+    def __len__(self) -> int:
+        return self._body.count(b"&")
+
+
+def _decoded(raw: bytes) -> str:
+    if b"+" in raw:
+        raw = raw.replace(b"+", b" ")
+    return (unquote_to_bytes(raw) if b"%" in raw else raw).decode()
+
 
 def _form(payload: bytes) -> Message:
-    fields = _Form()
-    for pair in payload.strip().split(b"&"):
-        name, _, value = pair.partition(b"=")
-        fields[name.decode("ascii", "replace")] = value
+    fields = _Form(payload)
     return Message(_word(fields.get("EventType"), "EventType"), fields, "", True)
