@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+import zlib
 from collections import Counter
 from functools import cache
 from typing import Any
+from uuid import UUID
 
 import orjson
 import pytest
@@ -14,7 +16,7 @@ from pipeline.simulate.happenings import Kind
 from pipeline.simulate.options import Options
 from pipeline.simulate.stream import Simulation
 from pipeline.sources import SOURCES
-from pipeline.sources.platforms import liveperson
+from pipeline.sources.platforms.liveperson import remembered
 from pipeline.sources.source import Translator, Unread
 from tests.sources.round_trip import BUSY, RoundTrip, round_trip
 
@@ -245,23 +247,43 @@ def test_agents_of_both_worlds_are_one_where_the_site_says_so() -> None:
 
 
 def test_the_memory_is_bounded_by_count_and_by_age(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(liveperson, "_KEPT", 3)
+    monkeypatch.setattr(remembered, "KEPT", 3)
     translator = begin()
     tell(translator, *(change(n, conv=f"c{n}") for n in range(5)))
-    assert list(translator.memory()) == ["c2", "c3", "c4"]
+    assert list(translator.memory()["open"]) == ["c2", "c3", "c4"]
+    ends = (change(9, conv=f"c{n}", state="CLOSE", endTs=START + 9) for n in range(5))
+    tell(translator, *ends)
+    assert translator.memory()["open"] == {}
+    assert list(translator.memory()["ended"]) == ["c2", "c3", "c4"]
     tell(translator, change(15 * 86_400_000, conv="later"))
-    assert list(translator.memory()) == ["c4", "later"]
+    assert list(translator.memory()["open"]) == ["later"]
+    assert list(translator.memory()["ended"]) == ["c4"]
 
 
 def test_a_wrong_clock_does_not_empty_the_memory() -> None:
     translator = begin()
     tell(translator, *(change(n, conv=f"c{n}") for n in range(9)))
     tell(translator, change(10**15, conv="wrong"))
-    assert len(translator.memory()) == 9 + 1 - 2
+    assert len(translator.memory()["open"]) == 9 + 1 - 2
+
+
+def test_what_is_remembered_of_many_conversations_can_be_kept() -> None:
+    """Ingest keeps at most 900,000 bytes of it, compressed."""
+    rng, translator = random.Random(1), begin()
+    agents = [str(UUID(int=rng.getrandbits(128))) for _ in range(500)]
+    for _ in range(1_000):
+        conv, at = str(UUID(int=rng.getrandbits(128))), rng.randrange(10**9)
+        tell(translator, change(at, rng.choice(agents), conv=conv, skill="1234567"))
+        over = change(at, conv=f"{conv[::-1]}", state="CLOSE", endTs=START + at)
+        tell(translator, over)
+    memory = translator.memory()
+    assert (len(memory["open"]), len(memory["ended"])) == (1_000, 1_000)
+    each = len(zlib.compress(orjson.dumps(memory), 1)) / 1_000
+    assert each * remembered.KEPT < 900_000
 
 
 def test_a_notification_with_one_change_that_is_wrong_is_refused_whole() -> None:
     translator = begin()
     with pytest.raises(Unread, match="startTs"):
         translator.translate(notification(change(0), change(1, conv="d", startTs=None)))
-    assert translator.memory() == {}
+    assert translator.memory() == {"open": {}, "ended": {}}

@@ -12,12 +12,18 @@ status changes of the Agent Activity API, under another id than the one conversa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
-from pipeline.sources.source import Context, Event, NoOptions, Source, Translator, Unread
+from pipeline.sources.platforms.liveperson.conversation import (
+    NO_SKILL,
+    Conversation,
+    LivePersonOptions,
+    Reader,
+)
+from pipeline.sources.platforms.liveperson.remembered import Entry, Remembered, unheard_of
+from pipeline.sources.source import Context, Event, Source, Translator, Unread
 from pipeline.sources.values import (
     epoch_ms_at,
     find,
@@ -31,17 +37,6 @@ from pipeline.sources.values import (
     whole_or_none,
     word_at,
 )
-from schemas.events import Channel
-
-_DAY = 86_400_000
-_KEPT = 20_000
-"""Conversations remembered at most."""
-_KEPT_MS = 14 * _DAY
-"""How long a conversation without any change is remembered."""
-_MOST_FORGOTTEN = 2
-"""Forgotten at most for one payload, so that a wrong clock does not empty the memory."""
-
-_MOST_PEOPLE = 200
 
 _CHANGES = "ExConversationChangeNotification"
 _RINGS = "RoutingTaskNotification"
@@ -56,46 +51,9 @@ _SILENT = {
     "AcceptStatusEvent",
     "ChatStateEvent",
 }
-_NO_SKILL = "-1"
 _LOGIN, _LOGOUT, _STATUS = 3, 4, 1
 _SUBTYPES = {1: "offline", 2: "available", 3: "busy", 4: "not_ready"}
 _LEFT = {"TIMEOUT": "timeout"}
-
-
-class LivePersonOptions(NoOptions):
-    """What only the site knows.
-
-    `agents` maps the id that an agent has in conversations to the one in status changes. `bots`
-    are ids of agents that are programs: what they hold is neither answered nor waiting.
-    `ring_agent` is the agent whose socket routing tasks come from; without it they are left out.
-    `no_skill` names the queue of conversations without a skill.
-    """
-
-    channel: Channel = "message"
-    no_skill: str = "no-skill"
-    agents: dict[str, str] = {}
-    bots: list[str] = []
-    ring_agent: str = ""
-
-
-class _Now(NamedTuple):
-    """A conversation as a notification describes it; `ended` is None while it is open."""
-
-    contact: str
-    at: int
-    started: int
-    ended: int | None
-    ended_by: str
-    queue: str
-    customer: str | None
-    agents: list[str]
-    suggested: list[str]
-    bot: bool
-
-
-Entry = dict[str, Any]
-"""What is remembered: last change `t`, waiting queue `q`, agents `a`, suggested `s`, whether it
-has ended `e`, the answer to the survey `c`, the open ring `r` (id, when it expires)."""
 
 
 class LivePersonTranslator(Translator):
@@ -104,16 +62,16 @@ class LivePersonTranslator(Translator):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._options: LivePersonOptions = context.options
-        self._bots = frozenset(self._options.bots)
-        self._held: dict[str, Entry] = {}
+        self._reader = Reader(self._options)
+        self._remembered = Remembered()
 
     def memory(self) -> Any:
-        """The conversations, the one unchanged for longest first."""
-        return self._held
+        """The conversations open and ended, each with the one unchanged for longest first."""
+        return self._remembered.as_json()
 
     def recall(self, memory: Any) -> None:
         """Take up what was remembered."""
-        self._held = {contact: dict(entry) for contact, entry in memory.items()}
+        self._remembered.recall(memory)
 
     def translate(self, payload: bytes) -> list[Event]:
         """See `Translator`."""
@@ -130,7 +88,7 @@ class LivePersonTranslator(Translator):
         learnt: dict[str, Entry] = {}
         for change in items_at(obj, "body.changes"):
             events += tell(change, learnt)
-        self._remember(learnt)
+        self._remembered.keep(learnt)
         return events
 
     # Conversations
@@ -144,11 +102,11 @@ class LivePersonTranslator(Translator):
             if type_ == "UPSERT":
                 raise Unread("result.conversationDetails", "is required")
             return []  # out of the subscription's view, which has no time and says nothing
-        now = self._read(contact, change["result"])
-        before = learnt.get(contact) or self._held.get(contact)
+        now = self._reader.read(contact, change["result"])
+        before = self._remembered.find(contact, learnt)
         if before is not None and now.at < before["t"]:
             return []
-        entry = dict(before) if before else {"q": None, "a": [], "s": [], "e": False, "c": None}
+        entry = before or unheard_of()
         events = self._ring_over(now.contact, now.at, entry)
         if before is None:
             events += self._first(now, entry)
@@ -161,49 +119,7 @@ class LivePersonTranslator(Translator):
         learnt[contact] = entry
         return events
 
-    def _read(self, contact: str, result: Mapping[str, Any]) -> _Now:
-        details = result["conversationDetails"]
-        started = epoch_ms_at(details, "startTs")
-        main = _main_dialog(details)
-        ended = _ended(details, main)
-        at = whole_or_none(details, "metaDataLastUpdateTs")
-        if at is None:
-            at = whole_or_none(result, "lastUpdateTime") or ended or started
-        told = main if find(main, "participantsDetails") else None
-        people = items_at(told, "participantsDetails") or items_at(details, "participants")
-        agents, suggested, customer = self._people(people)
-        skill = name_or_none(details, "skillId") or _NO_SKILL
-        return _Now(
-            contact=contact,
-            at=at,
-            started=started,
-            ended=ended,
-            ended_by=_ended_by(details, main),
-            queue=self._options.no_skill if skill == _NO_SKILL else skill,
-            customer=customer,
-            agents=[agent for agent in agents if agent not in self._bots],
-            suggested=[agent for agent in suggested if agent not in self._bots],
-            bot=not self._bots.isdisjoint(agents),
-        )
-
-    def _people(self, people: list[Any]) -> tuple[list[str], list[str], str | None]:
-        if len(people) > _MOST_PEOPLE:
-            raise Unread("participants", f"are more than {_MOST_PEOPLE}")
-        agents: list[str] = []
-        suggested: list[str] = []
-        customer = None
-        for person in people:
-            role = text_or_none(person, "role")
-            if role == "CONSUMER":
-                customer = name_or_none(person, "id")
-            elif role == "ASSIGNED_AGENT":
-                agent = self._options.agents.get(name := name_at(person, "id"), name)
-                # Assigned and SUGGESTED: transferred to this agent, who has not taken it yet.
-                waits = text_or_none(person, "state") == "SUGGESTED"
-                (suggested if waits else agents).append(agent)
-        return agents, suggested, customer
-
-    def _first(self, now: _Now, entry: Entry) -> list[Event]:
+    def _first(self, now: Conversation, entry: Entry) -> list[Event]:
         """What is seen for the first time: who talks already began nobody knows when."""
         if now.ended is not None:
             entry["e"] = True
@@ -215,7 +131,7 @@ class LivePersonTranslator(Translator):
         queued = self._queued(now, now.started)
         return [queued, *(self._offered(now, agent) for agent in now.suggested)]
 
-    def _changed(self, now: _Now, entry: Entry) -> list[Event]:
+    def _changed(self, now: Conversation, entry: Entry) -> list[Event]:
         gone = [agent for agent in entry["a"] if agent not in now.agents]
         came = [agent for agent in now.agents if agent not in entry["a"]]
         event, waited = self.context.event, entry["q"]
@@ -233,7 +149,7 @@ class LivePersonTranslator(Translator):
         return events
 
     def _suggestions(
-        self, now: _Now, entry: Entry, waited: str | None, waits: str | None
+        self, now: Conversation, entry: Entry, waited: str | None, waits: str | None
     ) -> list[Event]:
         """An agent to whom it was passed and who does not take it has let it ring."""
         events: list[Event] = []
@@ -247,7 +163,7 @@ class LivePersonTranslator(Translator):
                     events.append(self.context.event("contact.declined", now.at, **lost))
         return events
 
-    def _closed(self, now: _Now, ended: int, entry: Entry) -> list[Event]:
+    def _closed(self, now: Conversation, ended: int, entry: Entry) -> list[Event]:
         events: list[Event] = []
         taken = [agent for agent in now.agents if agent not in entry["a"]]
         if entry["q"] and taken:
@@ -259,14 +175,14 @@ class LivePersonTranslator(Translator):
         entry.update(q=None, a=[], s=[], e=True)
         return events
 
-    def _wait_ends(self, now: _Now, ended: int, queue: str) -> Event:
+    def _wait_ends(self, now: Conversation, ended: int, queue: str) -> Event:
         of = {"contact": now.contact, "queue": queue}
         if now.ended_by == "CONSUMER":
             return self.context.event("contact.abandoned", ended, **of)
         of["reason"] = _LEFT.get(now.ended_by, "other")
         return self.context.event("contact.left", ended, **of)
 
-    def _survey(self, now: _Now, details: Any, entry: Entry) -> list[Event]:
+    def _survey(self, now: Conversation, details: Any, entry: Entry) -> list[Event]:
         if text_or_none(details, "csat.status") != "FILLED":
             return []
         rate = whole_or_none(details, "csat.csatRate")
@@ -285,8 +201,7 @@ class LivePersonTranslator(Translator):
         if not self._options.ring_agent or word_at(change, "type") != "UPSERT":
             return []
         contact = name_at(change, "result.conversationId")
-        before = learnt.get(contact) or self._held.get(contact)
-        entry = dict(before) if before else None
+        entry = self._remembered.find(contact, learnt)
         events: list[Event] = []
         for ring in items_at(change, "result.ringsDetails"):
             events += self._ring(contact, ring, entry)
@@ -342,20 +257,20 @@ class LivePersonTranslator(Translator):
             "agent": agent,
             "state": state,
             "reason": text_or_none(record, "statusReasonText"),
-            "team": None if group == _NO_SKILL else group,
+            "team": None if group == NO_SKILL else group,
         }
         return self.context.event("agent.state", at, **said)
 
     # What is said
 
-    def _queued(self, now: _Now, at: int) -> Event:
+    def _queued(self, now: Conversation, at: int) -> Event:
         said = {"queue": now.queue, "channel": self._options.channel, "customer": now.customer}
         return self.context.event("contact.queued", at, contact=now.contact, **said)
 
-    def _offered(self, now: _Now, agent: str) -> Event:
+    def _offered(self, now: Conversation, agent: str) -> Event:
         return self.context.event("contact.offered", now.at, contact=now.contact, agent=agent)
 
-    def _answered(self, now: _Now, agent: str, at: int | None = None) -> Event:
+    def _answered(self, now: Conversation, agent: str, at: int | None = None) -> Event:
         said = {"agent": agent, "queue": now.queue, "channel": self._options.channel}
         at = now.at if at is None else at
         return self.context.event("contact.answered", at, contact=now.contact, **said)
@@ -368,43 +283,6 @@ class LivePersonTranslator(Translator):
             events.append(event("contact.released", at, **of, reason=reason))
             events.append(event("contact.wrapped", at, **of))
         return events
-
-    def _remember(self, learnt: dict[str, Entry]) -> None:
-        held = self._held
-        for contact, entry in learnt.items():
-            held.pop(contact, None)
-            held[contact] = entry
-        newest = max((entry["t"] for entry in learnt.values()), default=None)
-        if newest is None:
-            return
-        for contact in list(_first_of(held, _MOST_FORGOTTEN)):
-            if held[contact]["t"] < newest - _KEPT_MS:
-                del held[contact]
-        while len(held) > _KEPT:
-            del held[next(iter(held))]
-
-
-def _first_of(held: dict[str, Entry], count: int) -> list[str]:
-    return [contact for contact, _ in zip(held, range(count), strict=False)]
-
-
-def _main_dialog(details: Any) -> Any:
-    """The dialog with the agent; the others are surveys and calls beside it."""
-    dialogs = items_at(details, "dialogs")
-    return next((one for one in dialogs if text_or_none(one, "dialogType") == "MAIN"), None)
-
-
-def _ended(details: Any, main: Any) -> int | None:
-    """When the talk with the agent ended: a survey keeps the conversation open after it."""
-    if text_or_none(main, "state") == "CLOSE":
-        return epoch_ms_at(main, "endTs")
-    if word_at(details, "state") == "CLOSE":
-        return epoch_ms_at(details, "endTs")
-    return None
-
-
-def _ended_by(details: Any, main: Any) -> str:
-    return text_or_none(details, "closeReason") or text_or_none(main, "closedBy") or ""
 
 
 def _kind_of(type_: str) -> str:
