@@ -30,6 +30,8 @@ _CONNECT_WITHIN_MS = 30_000
 """After leaving the queue: a Gosub or AGI on the agent's side may run before AgentConnect."""
 _COMPLETE_WITHIN_MS = 10_000
 """After the caller's channel is gone."""
+_OUT_OF_CALLS = frozenset({"1", "4", "5"})
+"""Device states NOT_INUSE, INVALID, UNAVAILABLE, for a QueueMember without InCall."""
 _UNKNOWN = frozenset({"<unknown>", "unknown"})
 _REMEDY = (
     "no time: set timestampevents = yes in manager.conf; greetings and answers to QueueStatus have "
@@ -388,7 +390,7 @@ class AmiTranslator(Translator):
             headers, "Name" if self._agent_header == "MemberName" else "Location"
         )
         queue, entry = _queue(headers), _membership(headers, ts)
-        in_call = headers.get("InCall") or ("0" if entry[1] in "145" else "1")
+        in_call = headers.get("InCall") or ("0" if entry[1] in _OUT_OF_CALLS else "1")
         events = self._members.told(agent, queue, entry, ts)
         resync = self._remembered.resync
         if resync is not None and in_call != "0":

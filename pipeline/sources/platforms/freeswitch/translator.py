@@ -21,7 +21,7 @@ _IN_CALL = "In a queue call"
 _CANCELLED = frozenset({"ORIGINATOR_CANCEL", "LOSE_RACE"})
 """The ring ended by somebody else's doing: the caller left, or a colleague was quicker."""
 _REJECTED = frozenset({"CALL_REJECTED", "USER_BUSY"})
-_TRANSFERS = frozenset({"BLIND_TRANSFER", "ATTENDED_TRANSFER"})
+_TRANSFERS = ("BLIND_TRANSFER", "ATTENDED_TRANSFER")
 _NOTHING = frozenset({"members-count", "agent-contact-change", "agent-max-no-answer",
                       "agent-uuid-get"})  # fmt: skip
 
