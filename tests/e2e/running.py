@@ -308,10 +308,10 @@ async def _framed(config: Config, site: str, last: int) -> int:
 _MARKS = {"broker": "tansu\0broker", "feeder": ".feeder\0"}
 
 
-def replayed(file: Path, settings: Path, at: int) -> Json:
+def replayed(file: Path, settings: Path, at: int, *options: str) -> Json:
     """What `callboard replay` says."""
     command = [sys.executable, "-m", "pipeline.cli.main", "replay", str(file)]
-    command += ["--settings", str(settings), "--at", str(at), "--json"]
+    command += ["--settings", str(settings), "--at", str(at), "--json", *options]
     done = subprocess.run(command, capture_output=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr.decode()
     found: Json = orjson.loads(done.stdout)
