@@ -19,16 +19,23 @@ from schemas.kpis import (
     occupancy_parts,
     service_level_parts,
 )
-from schemas.live import LiveParts, LiveRecord
+from schemas.live import QUALITY, QUALITY_WINDOWS, LiveParts, LiveRecord
 
-View = Literal["wall", "queues", "agents", "all"]
+View = Literal["wall", "queues", "agents", "quality", "all"]
 VIEWS: tuple[View, ...] = get_args(View)
 
 Board = dict[str, Any]
 Operation = list[Any]
 """`[path, value]` sets, `[path]` removes; a path is a list of keys from the top of the board."""
 
-ATOMIC_DEPTH: dict[str, int] = {"queues": 5, "teams": 4, "all": 4, "agents": 2, "trend": 3}
+ATOMIC_DEPTH: dict[str, int] = {
+    "queues": 5,
+    "teams": 4,
+    "all": 4,
+    "agents": 2,
+    "trend": 3,
+    "quality": 3,
+}
 """How long a path may grow before its value is sent whole. A wait that grows by a second so costs
 one number, `queues/<queue>/<channel>/now/longest_wait_ms`, and not that queue's six windows."""
 
@@ -77,7 +84,14 @@ def view_of(board: Board, view: View) -> Board:
     """The part of a board that a view shows; `all` is the whole object."""
     if view == "all" or not board:
         return board
-    kept = {key: value for key, value in board.items() if key not in ("queues", "agents", "trend")}
+    hidden_here = ("queues", "agents", "trend", QUALITY)
+    kept = {key: value for key, value in board.items() if key not in hidden_here}
+    if view == QUALITY:
+        # Without the figures of the moment, which change each second, but with the names.
+        kept |= {QUALITY: board[QUALITY]} if QUALITY in board else {}
+        kept["queue_names"] = _names(board["queues"])
+        kept["team_names"] = {id_: team["name"] for id_, team in kept.pop("teams").items()}
+        return kept
     if view == "agents":
         kept["agents"] = board["agents"]
         return kept
@@ -85,6 +99,13 @@ def view_of(board: Board, view: View) -> Board:
     hidden = "queues" if view == "wall" else "all"
     kept["trend"] = {key: value for key, value in board["trend"].items() if key != hidden}
     return kept
+
+
+def _names(queues: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    return {
+        queue: next((entry["name"] for entry in channels.values() if entry.get("name")), queue)
+        for queue, channels in queues.items()
+    }
 
 
 def changes(old: Board, new: Board) -> list[Operation]:
@@ -119,6 +140,16 @@ def _explain(record: LiveRecord) -> None:
         _explain_all(record)
     elif record["kind"] == "teams":
         _explain_teams(record["data"])
+    elif record["kind"] == QUALITY:
+        _check_quality(record["data"])
+
+
+def _check_quality(windows: dict[str, Any]) -> None:
+    """The page must not stumble over what is no window."""
+    for name, said in windows.items():
+        if name not in QUALITY_WINDOWS:
+            raise ValueError(f"quality has no window {name!r}")
+        said["queues"].items(), said["teams"].items()
 
 
 def _explain_queues(record: LiveRecord) -> None:

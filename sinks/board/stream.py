@@ -19,7 +19,7 @@ from typing import Any
 import orjson
 
 from schemas.clock import Clock
-from schemas.live import LiveRecord
+from schemas.live import QUALITY, LiveRecord
 from sinks.board.state import EVERY_MOMENT, Board, SiteState, View, changes, view_of
 
 log = logging.getLogger(__name__)
@@ -143,7 +143,9 @@ class Hub:
         site = self._site(record["site"])
         if site.state.apply(record):
             site.revision += 1
-            site.heard = self._monotonic()
+            # What the store says of last week must not hide that the worker has fallen silent.
+            if record["kind"] != QUALITY:
+                site.heard = self._monotonic()
             self._news.set()
 
     def sites(self) -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ from sinks.board.server import serving
 from tests.ports import free_port
 from tests.sinks.board.broker import Feeder, create_live_topic, tansu
 from tests.sinks.board.centre import NOON, bank, crowd, extreme, large
+from tests.sinks.board.quality import asked, asked_crowd, empty, forsaken
 
 FLAGS = (
     "--headless",
@@ -62,7 +63,8 @@ class Stage:
         self._run(create_live_topic(bootstrap))
         quiet, breached = bank("quiet"), bank("breached")
         quiet.site, breached.site = "quiet", "breached"
-        centres = (bank(), large(), quiet, breached, crowd(), extreme())
+        centres = [bank(), large(), quiet, breached, crowd(), extreme()]
+        centres += [asked(), forsaken(), asked_crowd(), empty()]
         self.feeder = Feeder(bootstrap, self.clock, *centres)
         self._run(self._feed())
         self.start()

@@ -3,10 +3,11 @@
 
 import { Agents, count } from "./agents.js";
 import { h, setData, setText } from "./dom.js";
-import { WINDOWS, age, integer, percent, timeOfDay } from "./format.js";
+import { DAYS, WINDOWS, age, integer, percent, timeOfDay } from "./format.js";
 import { explainAge, lastEvent } from "./freshness.js";
 import { LEVELS } from "./kpi.js";
 import { Live } from "./live.js";
+import { Quality } from "./quality.js";
 import { Queues } from "./queues.js";
 import { refreshTip, watchTips } from "./tip.js";
 import { Wall, overall } from "./wall.js";
@@ -17,12 +18,12 @@ const PATIENCE_MS = 1200;
 const ANNOUNCE_MS = 30_000;
 
 const byId = (id) => document.getElementById(id);
-const VIEWS = { wall: Wall, queues: Queues, agents: Agents };
+const VIEWS = { wall: Wall, queues: Queues, agents: Agents, quality: Quality };
 const made = {};
 const live = new Live(render);
 const began = performance.now();
 
-const state = { site: "", view: "wall", window: "30m" };
+const state = { site: "", view: "wall", window: "30m", days: "7d" };
 let sites = [];
 let version = null;
 let announced = { state: "", level: "", at: -Infinity };
@@ -31,6 +32,7 @@ function readAddress() {
   const query = new URLSearchParams(location.search);
   state.site = query.get("site") ?? "";
   state.window = query.get("window") in WINDOWS ? query.get("window") : "30m";
+  state.days = query.get("days") in DAYS ? query.get("days") : "7d";
   const view = location.hash.slice(1);
   state.view = view in VIEWS ? view : "wall";
   document.documentElement.toggleAttribute("data-kiosk", query.has("kiosk"));
@@ -102,7 +104,8 @@ function render() {
   if (!board) return;
   setText(byId("site-name"), board.name || board.site);
   const asOf = `As of ${timeOfDay(board.at, board.time_zone)}, ${age(live.age())} old.`;
-  made[state.view].render({ board, window: state.window, now, asOf });
+  const { window, days } = state;
+  made[state.view].render({ board, window, days, now, asOf, choose: (name) => writeAddress({ days: name }), pace: live.moment?.pace ?? 1 });
   count(byId("main"), now);
   const { row, verdict } = overall(board, state.window, now);
   const stale = live.state() === "live" ? "" : "(old) ";

@@ -39,6 +39,10 @@ export function span(ms) {
   return m < 120 ? `${m} min` : `${Math.floor(m / 60)} h${m % 60 ? ` ${m % 60} min` : ""}`;
 }
 
+// 4.31: a mean of answers. Points of a score: +12.3.
+export const mean = (x) => (x == null ? NONE : x.toFixed(2));
+export const points = (x) => (x == null ? NONE : `${x > 0 ? "+" : x < 0 ? "\u2212" : ""}${Math.abs(x).toFixed(1)}`);
+
 export function age(ms) {
   if (ms == null) return NONE;
   return ms < 120_000 ? `${Math.floor(ms / 1000)} s` : `${Math.floor(ms / 60_000)} min`;
@@ -71,6 +75,13 @@ export const WINDOWS = {
   "30m": { label: "30 min", text: "last 30 minutes" },
   "60m": { label: "60 min", text: "last 60 minutes" },
   today: { label: "Today", text: "today" },
+};
+
+// Windows of the quality figures, which the store counts.
+export const DAYS = {
+  today: { label: "Today", text: "today" },
+  "7d": { label: "7 days", text: "last 7 days" },
+  "30d": { label: "30 days", text: "last 30 days" },
 };
 
 export const STATES = {
