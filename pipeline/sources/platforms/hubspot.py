@@ -131,8 +131,8 @@ class HubSpot(Translator):
         fields: dict[str, Any] = {"resolved": resolved}
         known = self._objects.get(f"{_TICKET}/{name_at(found, 'objectId')}", {})
         since = known.get("since")
-        # Only of a customer it had then: an event that is delivered again is to say the same.
-        if since is not None and since <= epoch_ms_at(found, "occurredAt"):
+        # Only of a customer it had before: an event that is delivered again is to say the same.
+        if since is not None and since < epoch_ms_at(found, "occurredAt"):
             fields["customer"] = known["customer"]
         return self._say(found, _TICKET, "contact.resolved", fields)
 
