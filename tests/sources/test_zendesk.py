@@ -206,6 +206,33 @@ def test_pending_ends_the_work_or_is_a_hold_as_the_site_says() -> None:
     ]
 
 
+def test_where_the_answer_is_all_that_counts_legs_have_no_length() -> None:
+    translator = begin(answer_only=["email"], pending="hold")
+    story = (
+        ticket("created", status="NEW"),
+        ticket("agent_assignment_changed", moved("", "a"), assignee_id="a"),
+        ticket("status_changed", moved("OPEN", "PENDING"), assignee_id="a", status="PENDING"),
+        ticket("status_changed", moved("PENDING", "OPEN"), assignee_id="a"),
+        ticket("agent_assignment_changed", moved("a", ""), group_id="h"),
+        ticket("agent_assignment_changed", moved("", "b"), group_id="h", assignee_id="b"),
+        ticket("status_changed", moved("OPEN", "SOLVED"), assignee_id="b", status="SOLVED"),
+    )
+    answered_by_a = [("answered", "a"), ("released", "a"), ("wrapped", "a")]
+    answered_by_b = [("answered", "b"), ("released", "b"), ("wrapped", "b")]
+    assert tell(translator, *story) == [
+        ("queued", "g"),
+        *answered_by_a,
+        ("queued", "h"),
+        *answered_by_b,
+        ("resolved", ""),
+    ]
+    again = ticket("status_changed", moved("SOLVED", "OPEN"), assignee_id="b")
+    assert tell(begin(answer_only=["email"]), again) == [("resolved", "")]
+    assert tell(translator, ticket("created", status="NEW", via={"channel": "chat"})) == [
+        ("queued", "g")
+    ]
+
+
 def test_closing_a_solved_ticket_days_later_says_nothing() -> None:
     payload = ticket("status_changed", moved("SOLVED", "CLOSED"), assignee_id="a", status="CLOSED")
     assert tell(begin(), payload) == []

@@ -78,11 +78,12 @@ class LivePersonTranslator(Translator):
         obj = load(payload)
         if "stateChanges" in obj:
             return self._statuses(obj)
-        kind = _kind_of(word_at(obj, "type"))
+        type_ = word_at(obj, "type")
+        kind = _kind_of(type_)
         if kind in _SILENT:
             return []
         if kind not in (_CHANGES, _RINGS):
-            raise Unread("type", f"unknown kind {kind[:60]!r}")
+            raise Unread("type", f"unknown kind {type_[:60]!r}")
         tell = self._conversation if kind == _CHANGES else self._task
         events: list[Event] = []
         learnt: dict[str, Entry] = {}

@@ -15,8 +15,8 @@ MOST_FORGOTTEN = 2
 """Forgotten at most for one payload, so that a wrong clock does not empty the memory."""
 
 Entry = dict[str, Any]
-"""Of one conversation: last change `t`, waiting queue `q`, agents `a`, suggested agents `s`, whether it
-has ended `e`, the answer to the survey `c`, the open ring `r` (its id and when it expires)."""
+"""Of one conversation: last change `t`, waiting queue `q`, agents `a`, suggested ones `s`, whether
+it has ended `e`, the answer to the survey `c`, the open ring `r` (its id and when it expires)."""
 
 
 def unheard_of() -> Entry:

@@ -11,11 +11,21 @@ action (assign, reply and solve in one submit), while the times of their envelop
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
-from pipeline.sources.source import Context, Event, NoOptions, Source, Translator, Unread
+from pipeline.sources.platforms.zendesk.options import ZendeskOptions
+from pipeline.sources.platforms.zendesk.words import (
+    CHANNELS,
+    OUTBOUND,
+    SILENT_AGENT,
+    SILENT_DOMAINS,
+    SILENT_TICKET,
+    STATES,
+    TICKET_WORK,
+)
+from pipeline.sources.source import Context, Event, Source, Translator, Unread
 from pipeline.sources.values import (
     find,
     iso_at,
@@ -26,134 +36,12 @@ from pipeline.sources.values import (
     text_or_none,
     word_at,
 )
-from schemas.events import Channel, PlatformState
+from schemas.events import Channel
 
 _PREFIX = "zen:event-type:"
 _WORKED = frozenset({"NEW", "OPEN"})
 _PAUSED = frozenset({"PENDING", "HOLD"})
 _DONE = frozenset({"SOLVED", "CLOSED"})
-
-_EMAIL = ("mail", "email", "web_form", "web", "web_widget", "helpcenter", "mobile", "mobile_sdk")
-_CHAT = ("chat", "chat_transcript", "chat_offline_message")
-_VOICE = (
-    "phone_call_inbound",
-    "phone_call_outbound",
-    "voicemail",
-    "api_phone_call_inbound",
-    "api_phone_call_outbound",
-    "api_voicemail",
-)
-_SOCIAL = ("twitter", "twitter_favorite", "facebook_post", "topic", "any_channel")
-_MESSAGE = (
-    "native_messaging",
-    "apple_business_chat",
-    "business_messaging_slack_connect",
-    "facebook_message",
-    "google_business_messages",
-    "google_rcs",
-    "instagram_dm",
-    "kakaotalk",
-    "line",
-    "messagebird_sms",
-    "sms",
-    "sunshine_conversations_api",
-    "sunshine_conversations_facebook_messenger",
-    "sunshine_conversations_twitter_dm",
-    "telegram",
-    "text_message",
-    "twilio_sms",
-    "twitter_dm",
-    "viber",
-    "wechat",
-    "whatsapp",
-)
-_CHANNELS: dict[str, Channel] = {
-    **dict.fromkeys(_EMAIL, "email"),
-    **dict.fromkeys(_CHAT, "chat"),
-    **dict.fromkeys(_VOICE, "voice"),
-    **dict.fromkeys(_SOCIAL, "social"),
-    **dict.fromkeys(_MESSAGE, "message"),
-}
-_OUTBOUND = frozenset({"phone_call_outbound", "api_phone_call_outbound"})
-
-_STATES: dict[str, PlatformState] = {
-    "online": "available",
-    "away": "not_ready",
-    # Takes what colleagues pass on and nothing new.
-    "transfers_only": "not_ready",
-    "transfers only": "not_ready",
-    "invisible": "not_ready",
-    "offline": "offline",
-}
-_SILENT_TICKET = frozenset(
-    {
-        "attachment_linked_to_comment",
-        "attachment_redacted_from_comment",
-        "brand_changed",
-        "comment_made_private",
-        "comment_redacted",
-        "csat_requested",
-        "custom_field_changed",
-        "custom_status_changed",
-        "description_changed",
-        "email_ccs_changed",
-        "external_id_changed",
-        "followers_changed",
-        "form_changed",
-        "next_sla_breach_changed",
-        "ola_policy_changed",
-        "organization_changed",
-        "permanently_deleted",
-        "priority_changed",
-        "problem_link_changed",
-        "requester_changed",
-        "schedule_changed",
-        "sla_policy_changed",
-        "subject_changed",
-        "submitter_changed",
-        "tags_changed",
-        "task_due_at_changed",
-        "type_changed",
-        "undeleted",
-    }
-)
-_SILENT_AGENT = frozenset(
-    {"channel_created", "channel_deleted", "groups_updated", "max_capacity_changed"}
-)
-_SILENT_DOMAINS = frozenset(
-    {
-        "article",
-        "community_post",
-        "messaging_live_metrics",
-        "messaging_ticket",
-        "omnichannel_config",
-        "organization",
-        "user",
-    }
-)
-_TICKET_WORK = frozenset({"support", "messaging"})
-"""Work items of these channels are tickets; those of `talk` are calls under ids of their own."""
-
-
-class ZendeskOptions(NoOptions):
-    """What only the site knows.
-
-    `channels` maps a `via.channel` to a channel, before the built-in table. `statuses` maps an
-    agent status of the site's own (by name) to a state; those not in it are not ready. `status_of`
-    says which status counts: the unified one, or that of one channel where there is no omnichannel
-    routing. `pending` says what a pending ticket or one on hold is: the end of the agent's work
-    until it is open again, or a hold. `given_up` names the channels in which a ticket that is
-    solved with nobody assigned means that the customer gave up. `csat` maps a satisfaction score to
-    1 to 5.
-    """
-
-    no_group: str = "no-group"
-    channels: dict[str, Channel] = {}
-    statuses: dict[str, PlatformState] = {}
-    status_of: str = "unified"
-    pending: Literal["release", "hold"] = "release"
-    given_up: list[Channel] = []
-    csat: dict[str, int] = {"good": 5, "bad": 1}
 
 
 class _Ticket(NamedTuple):
@@ -175,7 +63,7 @@ class ZendeskTranslator(Translator):
         super().__init__(context)
         options: ZendeskOptions = context.options
         self._options = options
-        self._channels = {**_CHANNELS, **options.channels}
+        self._channels = {**CHANNELS, **options.channels}
         self._statuses = {name.lower(): state for name, state in options.statuses.items()}
         self._csat = {score.lower(): csat for score, csat in options.csat.items()}
         self._ticket_kinds: dict[str, Callable[[Any, _Ticket], list[Event]]] = {
@@ -198,10 +86,10 @@ class ZendeskTranslator(Translator):
         if type_.startswith(_PREFIX) and kind:
             if domain == "ticket" and (tell := self._ticket_kinds.get(kind)):
                 return tell(obj, self._ticket(obj))
-            if domain == "agent" and kind not in _SILENT_AGENT:
+            if domain == "agent" and kind not in SILENT_AGENT:
                 return self._agent(kind, obj, type_)
-            if domain in _SILENT_DOMAINS or kind in (
-                _SILENT_TICKET if domain == "ticket" else _SILENT_AGENT
+            if domain in SILENT_DOMAINS or kind in (
+                SILENT_TICKET if domain == "ticket" else SILENT_AGENT
             ):
                 return []
         raise Unread("type", f"unknown kind {type_[:60]!r}")
@@ -230,7 +118,7 @@ class ZendeskTranslator(Translator):
         created = ticket if at is None else ticket._replace(at=at)
         events = [self._queued(created)]
         if created.agent is not None:
-            events.append(self._answered(created, created.agent))
+            events += self._taken(created, created.agent)
         return events
 
     def _reassigned(self, obj: Any, ticket: _Ticket) -> list[Event]:
@@ -241,13 +129,12 @@ class ZendeskTranslator(Translator):
         if agent is None:
             return events + ([self._queued(ticket)] if ticket.status in _WORKED else [])
         if ticket.status in _WORKED:
-            events.append(self._answered(ticket, agent))
+            events += self._taken(ticket, agent)
         elif ticket.status in _PAUSED and self._holds:
-            events += [self._answered(ticket, agent), self._leg("contact.held", ticket, agent)]
+            events += [*self._taken(ticket, agent), *self._held(ticket, agent, "held")]
         elif before is None:
             # Taken, answered and solved in one submit: it waited until now and is done now.
-            events.append(self._answered(ticket, agent))
-            events += self._leg_ends(ticket, agent, "completed")
+            events += self._taken(ticket, agent, at_once=True)
         return events
 
     def _regrouped(self, obj: Any, ticket: _Ticket) -> list[Event]:
@@ -291,15 +178,17 @@ class ZendeskTranslator(Translator):
         if ticket.agent is None:
             return [self._left(ticket, ticket.queue, "other")]
         if self._holds:
-            return [self._leg("contact.held", ticket, ticket.agent)]
+            return self._held(ticket, ticket.agent, "held")
         return self._leg_ends(ticket, ticket.agent, "completed")
 
     def _goes_on(self, ticket: _Ticket, before: str) -> list[Event]:
         if ticket.agent is None:
             return [self._queued(ticket)]
+        if self._answer_only(ticket):
+            return []
         if before in _PAUSED and self._holds:
-            return [self._leg("contact.resumed", ticket, ticket.agent)]
-        return [self._answered(ticket, ticket.agent)]
+            return self._held(ticket, ticket.agent, "resumed")
+        return self._taken(ticket, ticket.agent)
 
     def _commented(self, obj: Any, ticket: _Ticket) -> list[Event]:
         """A public reply to a ticket that nobody is assigned to ends its wait, no more."""
@@ -308,7 +197,7 @@ class ZendeskTranslator(Translator):
         if not (staff and public and ticket.agent is None):
             return []
         agent = name_at(obj, "event.comment.author.id")
-        return [self._answered(ticket, agent), *self._leg_ends(ticket, agent, "completed")]
+        return self._taken(ticket, agent, at_once=True)
 
     def _rated(self, obj: Any, ticket: _Ticket) -> list[Event]:
         score = name_at(obj, "event.satisfaction_score.score").lower()
@@ -347,7 +236,7 @@ class ZendeskTranslator(Translator):
         raise Unread("type", f"unknown kind {type_[:60]!r}")
 
     def _state(self, obj: Any, name: str) -> list[Event]:
-        known = self._statuses.get(name.lower()) or _STATES.get(name.lower())
+        known = self._statuses.get(name.lower()) or STATES.get(name.lower())
         said = {
             "agent": name_at(obj, "detail.agent_id"),
             "state": known or "not_ready",
@@ -359,7 +248,7 @@ class ZendeskTranslator(Translator):
         reason = text_or_none(obj, "event.reason")
         if reason not in ("OFFERED", "OFFER_MISSED"):
             return []
-        if text_or_none(obj, "event.channel") not in _TICKET_WORK:
+        if text_or_none(obj, "event.channel") not in TICKET_WORK:
             return []
         of = {"contact": name_at(obj, "event.work_item_id"), "agent": name_at(obj, _AGENT)}
         # To the second, as tickets are: a ring must not come after the answer to it.
@@ -373,6 +262,9 @@ class ZendeskTranslator(Translator):
     def _holds(self) -> bool:
         return self._options.pending == "hold"
 
+    def _answer_only(self, ticket: _Ticket) -> bool:
+        return self._channel(ticket) in self._options.answer_only
+
     def _channel(self, ticket: _Ticket) -> Channel:
         return self._channels.get(ticket.via, "task")
 
@@ -380,14 +272,23 @@ class ZendeskTranslator(Translator):
         said = {
             "queue": ticket.queue,
             "channel": self._channel(ticket),
-            "direction": "outbound" if ticket.via in _OUTBOUND else None,
+            "direction": "outbound" if ticket.via in OUTBOUND else None,
             "customer": ticket.customer,
         }
         return self.context.event("contact.queued", ticket.at, contact=ticket.contact, **said)
 
-    def _answered(self, ticket: _Ticket, agent: str) -> Event:
+    def _taken(self, ticket: _Ticket, agent: str, *, at_once: bool = False) -> list[Event]:
+        """An agent has it now; `at_once` is also done with it."""
         said = {"agent": agent, "queue": ticket.queue, "channel": self._channel(ticket)}
-        return self.context.event("contact.answered", ticket.at, contact=ticket.contact, **said)
+        answered = self.context.event("contact.answered", ticket.at, contact=ticket.contact, **said)
+        if at_once or self._answer_only(ticket):
+            return [answered, *self._ended(ticket, agent, "completed")]
+        return [answered]
+
+    def _held(self, ticket: _Ticket, agent: str, kind: str) -> list[Event]:
+        if self._answer_only(ticket):
+            return []
+        return [self._leg(f"contact.{kind}", ticket, agent)]
 
     def _left(self, ticket: _Ticket, queue: str, reason: str) -> Event:
         said = {"contact": ticket.contact, "queue": queue, "reason": reason}
@@ -397,6 +298,9 @@ class ZendeskTranslator(Translator):
         return self.context.event(name, ticket.at, contact=ticket.contact, agent=agent, **more)
 
     def _leg_ends(self, ticket: _Ticket, agent: str, reason: str) -> list[Event]:
+        return [] if self._answer_only(ticket) else self._ended(ticket, agent, reason)
+
+    def _ended(self, ticket: _Ticket, agent: str, reason: str) -> list[Event]:
         """There is no wrap-up."""
         return [
             self._leg("contact.released", ticket, agent, reason=reason),
