@@ -1,0 +1,163 @@
+"""Cisco Finesse: the notifications of its XMPP service for users and dialogs.
+
+Finesse shows a call only once an agent is involved, so a caller's wait is what a call variable says
+of it, else the ring. See docs/sources/cisco-finesse.md.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from xml.etree.ElementTree import Element
+
+from pipeline.sources.platforms.cisco_finesse.dialogs import GONE, Dialogs, Picture, Record
+from pipeline.sources.platforms.cisco_finesse.notification import (
+    Notification,
+    id_of,
+    kind,
+    read,
+    text_of,
+)
+from pipeline.sources.platforms.cisco_finesse.options import FinesseOptions
+from pipeline.sources.platforms.cisco_finesse.users import Users, login_of, users_of
+from pipeline.sources.source import Context, Event, Source, Translator
+
+_MOST_CONTACTS = 20_000
+_MOST_ADDRESSES = 50_000
+_ENDED_KEPT_MS = 600_000
+"""Copies of a last picture come within moments of it."""
+
+_AGENTS = frozenset({"User", "Team", "Media"})
+_DIALOGS = frozenset({"Dialog", "Dialogs"})
+
+
+class FinesseTranslator(Translator):
+    """Remembers contacts in dialogs, and whose extension an address is."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._options: FinesseOptions = context.options
+        self._users = Users(context)
+        self._dialogs = Dialogs(context)
+        self._logins: dict[str, str] = {}
+        self._contact_of: dict[str, str] = {}
+        self._contacts: dict[str, Record] = {}
+
+    def translate(self, payload: bytes) -> list[Event]:
+        """See `Translator.translate`."""
+        note = read(payload, bool(self._options.wait_variable))
+        if note.data is None:
+            return []
+        if note.kind in _AGENTS:
+            events = self._users.events(note, note.data)
+            if note.kind != "Media":
+                self._learn(self._extensions(note, note.data))
+            return events
+        if note.kind in _DIALOGS and self._options.calls:
+            return self._pictures(note, note.data)
+        return []
+
+    def memory(self) -> Any:
+        """Logins by address, contacts by dialog, and the contacts."""
+        return [self._logins, self._contact_of, self._contacts]
+
+    def recall(self, memory: Any) -> None:
+        """See `Translator.recall`."""
+        self._logins, self._contact_of, self._contacts = memory
+
+    def _pictures(self, note: Notification, data: Element) -> list[Event]:
+        """All that one notification shows is remembered, or nothing of it."""
+        events: list[Event] = []
+        logins: dict[str, str] = {}
+        records: dict[str, Record] = {}
+        dialogs: dict[str, str] = {}
+        elements = (
+            [data] if note.kind == "Dialog" else [e for e in data if e.tag.lower() == "dialog"]
+        )
+        for element in elements:
+            picture = self._dialogs.picture(element)
+            if picture is None:
+                continue
+            logins |= self._new_logins(picture, note)
+            agents = self._agents(picture, note.user, logins)
+            contact = dialogs.get(picture.dialog) or self._contact(picture)
+            record = records.get(contact) or self._record(contact)
+            leaving = note.user if note.event == "DELETE" else ""
+            events += self._dialogs.apply(picture, contact, record, agents, leaving)
+            records[contact], dialogs[picture.dialog] = record, contact
+        self._learn(logins)
+        self._remember(records, dialogs)
+        return events
+
+    def _contact(self, picture: Picture) -> str:
+        known = self._contact_of.get(picture.dialog)
+        if known is not None:
+            return known
+        element = picture.element
+        key = id_of(element, "mediaProperties/callKeyCallId")
+        day = id_of(element, "mediaProperties/callKeyPrefix")
+        if key and day:
+            return f"{day}-{key}"
+        return self._contact_of.get(text_of(element, "secondaryId"), picture.dialog)
+
+    def _record(self, contact: str) -> Record:
+        known = self._contacts.get(contact)
+        if known is None:
+            return {"n": 0, "w": None, "p": {}, "d": []}
+        return {**known, "p": {agent: [*part] for agent, part in known["p"].items()}}
+
+    def _agents(self, picture: Picture, user: str, new: dict[str, str]) -> dict[str, str]:
+        """The agents by their addresses; a task has one agent, whose address it need not give."""
+        if not picture.voice:
+            return {part.address: user or part.address for part in picture.parts}
+        known = {part.address: self._logins.get(part.address, "") for part in picture.parts} | new
+        return {address: login for address, login in known.items() if login}
+
+    def _new_logins(self, picture: Picture, note: Notification) -> dict[str, str]:
+        """What the node's user tells: whose the one address is, or the one that is nobody's yet."""
+        user = note.user
+        if not user or not picture.voice:
+            return {}
+        addresses = [part.address for part in picture.parts if part.is_agent and part.address]
+        if len(addresses) == 1 and note.event != "DELETE":
+            return {addresses[0]: user}
+        unknown = [address for address in addresses if address not in self._logins]
+        mine = any(self._logins.get(address) == user for address in addresses)
+        return {unknown[0]: user} if len(unknown) == 1 and not mine else {}
+
+    def _extensions(self, note: Notification, data: Element) -> dict[str, str]:
+        pairs = ((id_of(user, "extension"), login_of(user, note)) for user in users_of(note, data))
+        return {extension: login for extension, login in pairs if extension}
+
+    def _learn(self, logins: dict[str, str]) -> None:
+        self._logins |= logins
+        while len(self._logins) > _MOST_ADDRESSES:
+            del self._logins[next(iter(self._logins))]
+
+    def _remember(self, records: dict[str, Record], dialogs: dict[str, str]) -> None:
+        self._contact_of |= dialogs
+        while len(self._contact_of) > _MOST_CONTACTS:
+            del self._contact_of[next(iter(self._contact_of))]
+        self._contacts |= records
+        for record in records.values():
+            self._forget(record["n"])
+
+    def _forget(self, now: int) -> None:
+        """Drop the oldest while there are too many, or while they ended long ago."""
+        while self._contacts:
+            oldest = next(iter(self._contacts))
+            record = self._contacts[oldest]
+            ended = record["w"] is None and all(p[0] == GONE for p in record["p"].values())
+            stale = ended and record["n"] < now - _ENDED_KEPT_MS
+            if not stale and len(self._contacts) <= _MOST_CONTACTS:
+                return
+            del self._contacts[oldest]
+
+
+SOURCE = Source(
+    name="cisco-finesse",
+    title="Cisco Finesse (UCCE, PCCE, UCCX)",
+    translator=FinesseTranslator,
+    kind=kind,
+    options=FinesseOptions,
+    stateful=True,
+)
