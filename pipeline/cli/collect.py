@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
 
 import typer
 
-from schemas.config import Config
+from schemas.config import Config, ConfigError
+
+if TYPE_CHECKING:
+    from pipeline.collect.link import Open
 
 collect = typer.Typer(
     no_args_is_help=True,
@@ -52,5 +56,125 @@ def queue_log(
     try:
         run_process(run)
     except (DoorRefused, PositionError, OSError) as error:
+        logging.getLogger(__name__).error("%s", error)
+        raise typer.Exit(1) from None
+
+
+@collect.command("five9")
+def five9(
+    site: Annotated[str, typer.Option(help="The site whose domain it is.")],
+    to: To = "",
+    login_url: Annotated[
+        str, typer.Option(help="Where the domain's region logs in.")
+    ] = "https://app.five9.com",
+    username: Annotated[
+        str, typer.Option(envvar="FIVE9_USERNAME", help="A supervisor of the domain.")
+    ] = "",
+    password_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="FIVE9_PASSWORD_FILE", help="Holds the password; else FIVE9_PASSWORD does."
+        ),
+    ] = None,
+) -> None:
+    """Follow the supervisor WebSocket of a Five9 domain until stopped: states of agents.
+
+    After every connection the full picture comes anew, so there is no position to keep.
+    """
+    from pipeline.collect import five9 as collector
+    from pipeline.collect.door_client import DoorClient, DoorRefused
+    from pipeline.simulate.process import run_process, say_retry
+
+    async def run(config: Config) -> None:
+        account = collector.Account(username, _password(password_file), login_url.rstrip("/"))
+        door = DoorClient(
+            to or config.door_url, config.door_token, say_retry, source=collector.SOURCE
+        )
+        async with door:
+            await collector.Collector(account, site, door).run()
+
+    try:
+        run_process(run)
+    except (DoorRefused, collector.Five9Refused, OSError) as error:
+        logging.getLogger(__name__).error("%s", error)
+        raise typer.Exit(1) from None
+
+
+def _password(file: Path | None) -> str:
+    """The password without the end of its line; never from the command line, which others see."""
+    if file is not None:
+        return file.read_text(encoding="utf-8").rstrip("\r\n")
+    return os.environ.get("FIVE9_PASSWORD", "")
+
+
+Host = Annotated[str, typer.Option(help="Where the platform listens.")]
+PlatformSite = Annotated[str, typer.Option(help="The site whose platform it is.")]
+
+
+@collect.command("ami")
+def ami(
+    site: PlatformSite,
+    user: Annotated[str, typer.Option(help="The user in manager.conf.")],
+    host: Host = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Its port; 5039 is usual with --tls.")] = 5038,
+    tls: Annotated[bool, typer.Option("--tls", help="Encrypt the connection.")] = False,
+    to: To = "",
+) -> None:
+    """Read an Asterisk by its Manager Interface until stopped.
+
+    The user's secret is in CALLBOARD_AMI_SECRET or in the file CALLBOARD_AMI_SECRET_FILE names.
+    """
+    from pipeline.collect import ami as platform
+    from pipeline.collect.secrets import SecretError, secret_of
+
+    try:
+        secret = secret_of("CALLBOARD_AMI_SECRET", os.environ)
+    except SecretError as error:
+        raise typer.BadParameter(str(error)) from None
+    login = platform.Login(host, port, user, secret, tls)
+    _follow(
+        f"Asterisk at {host}:{port}", platform.SOURCE, lambda: platform.session(login), site, to
+    )
+
+
+@collect.command("freeswitch")
+def freeswitch(
+    site: PlatformSite,
+    host: Host = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Its port (event_socket.conf.xml).")] = 8021,
+    to: To = "",
+) -> None:
+    """Read mod_callcenter of a FreeSWITCH by its event socket until stopped.
+
+    The password is in CALLBOARD_ESL_PASSWORD or in the file CALLBOARD_ESL_PASSWORD_FILE names.
+    """
+    from pipeline.collect import event_socket as platform
+    from pipeline.collect.secrets import SecretError, secret_of
+
+    try:
+        password = secret_of("CALLBOARD_ESL_PASSWORD", os.environ)
+    except SecretError as error:
+        raise typer.BadParameter(str(error)) from None
+    login = platform.Login(host, port, password)
+    name = f"FreeSWITCH at {host}:{port}"
+    _follow(name, platform.SOURCE, lambda: platform.session(login), site, to)
+
+
+def _follow(name: str, source: str, open_session: Open, site: str, to: str) -> None:
+    """Hand what a platform says to the door until stopped; what cannot be mended is said."""
+    from pipeline.collect import link
+    from pipeline.collect.door_client import DoorClient, DoorRefused
+    from pipeline.collect.outbox import Outbox
+    from pipeline.simulate.process import run_process, say_retry
+
+    async def run(config: Config) -> None:
+        async with DoorClient(
+            to or config.door_url, config.door_token, say_retry, source=source
+        ) as door:
+            await link.collect(name, open_session, Outbox(door, site))
+
+    try:
+        run_process(run)
+    except (DoorRefused, link.LoginRefused, ConfigError) as error:
         logging.getLogger(__name__).error("%s", error)
         raise typer.Exit(1) from None
