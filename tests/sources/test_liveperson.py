@@ -132,6 +132,14 @@ def test_a_notification_that_is_overtaken_is_not_read() -> None:
     ]
 
 
+def test_a_beginning_that_is_overtaken_is_told_when_it_comes() -> None:
+    translator = begin()
+    assert tell(translator, change(90, "ada"), change(0), change(0)) == [
+        ("contact.answered", 90, "ada"),
+        ("contact.queued", 0, "5"),
+    ]
+
+
 def test_the_same_state_again_says_nothing() -> None:
     translator = begin()
     tell(translator, change(0), change(90, "ada"))

@@ -106,7 +106,7 @@ class LivePersonTranslator(Translator):
         now = self._reader.read(contact, change["result"])
         before = self._remembered.find(contact, learnt)
         if before is not None and now.at < before["t"]:
-            return []
+            return self._overtaken(now, before, learnt)
         entry = before or unheard_of()
         events = self._ring_over(now.contact, now.at, entry)
         if before is None:
@@ -126,11 +126,19 @@ class LivePersonTranslator(Translator):
             entry["e"] = True
             return []
         if now.agents or now.bot:
-            entry.update(a=now.agents, s=now.suggested)
+            entry.update(a=now.agents, s=now.suggested, n=True)
             return [self._answered(now, agent) for agent in now.agents]
         entry.update(q=now.queue, s=now.suggested)
         queued = self._queued(now, now.started)
         return [queued, *(self._offered(now, agent) for agent in now.suggested)]
+
+    def _overtaken(self, now: Conversation, entry: Entry, learnt: dict[str, Entry]) -> list[Event]:
+        """Late, and read only for a beginning that nobody has told yet."""
+        begins = now.at == now.started and not (now.agents or now.bot)
+        if not (begins and entry.pop("n", False)):
+            return []
+        learnt[now.contact] = entry
+        return [self._queued(now, now.started)]
 
     def _changed(self, now: Conversation, entry: Entry) -> list[Event]:
         gone = [agent for agent in entry["a"] if agent not in now.agents]

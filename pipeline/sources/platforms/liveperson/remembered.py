@@ -16,7 +16,8 @@ MOST_FORGOTTEN = 2
 
 Entry = dict[str, Any]
 """Of one conversation: last change `t`, waiting queue `q`, agents `a`, suggested ones `s`, whether
-it has ended `e`, the answer to the survey `c`, the open ring `r` (its id and when it expires)."""
+it has ended `e`, the answer to the survey `c`, the open ring `r` (its id and when it expires), and
+`n` where its beginning has not been told."""
 
 
 def unheard_of() -> Entry:
