@@ -9,7 +9,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -25,6 +25,8 @@ MOST_DELAY_S = 5.0
 _REQUEST_TIMEOUT_S = 30.0
 _PASSING = frozenset({408, 425, 429})
 _TOO_LARGE = 413
+MAX_TOLD = 100
+"""Refused records that a receipt names; a feeder that never ends adds up receipts for ever."""
 
 log = logging.getLogger(__name__)
 
@@ -49,15 +51,21 @@ class Record(Protocol):
 
 @dataclass(slots=True)
 class Receipt:
-    """How many records the door has taken, and how many lines it refused as unreadable."""
+    """How many records the door has taken, and how many it refused as unreadable.
+
+    `told` has the first that it named: their place from 1 in what was sent for one site, and why.
+    """
 
     taken: int = 0
     refused: int = 0
+    told: list[tuple[int, str]] = field(default_factory=list)
 
-    def add(self, other: Receipt) -> None:
-        """Sum up another one."""
+    def add(self, other: Receipt, after: int = 0) -> None:
+        """Sum up another one, of records that came `after` so many others."""
         self.taken += other.taken
         self.refused += other.refused
+        told = [(place + after, reason) for place, reason in other.told]
+        self.told = (self.told + told)[:MAX_TOLD]
 
 
 def events_url(address: str, path: str = EVENTS_PATH) -> str:
@@ -136,10 +144,10 @@ class DoorClient:
         if len(payloads) == 1:
             log.warning("site %s: the door finds an event of %d bytes too large, left out",
                         site, len(payloads[0]))  # fmt: skip
-            return Receipt(0, 1)
+            return Receipt(0, 1, [(1, "too large")])
         middle = len(payloads) // 2
         receipt = await self._send_site(site, payloads[:middle])
-        receipt.add(await self._send_site(site, payloads[middle:]))
+        receipt.add(await self._send_site(site, payloads[middle:]), after=middle)
         return receipt
 
     async def _post(self, site: str, payloads: list[bytes]) -> Receipt | _Obstacle:
@@ -185,10 +193,16 @@ def _obstacle(status: int, retry_after: str | None, text: bytes) -> _Obstacle:
 
 def _receipt(text: bytes, sent: int) -> Receipt:
     try:
-        count = int(orjson.loads(text)["refused_count"])
-    except (ValueError, KeyError, TypeError):
+        answer = orjson.loads(text)
+        count = int(answer["refused_count"])
+        told = [(int(one["line"]), _why(one)) for one in answer.get("refused", [])]
+    except (ValueError, KeyError, TypeError, AttributeError):
         # Whatever answers here, 200 says that all is safe.
         return Receipt(sent, 0)
     if count:
         log.warning("the door refused %d of %d events: %s", count, sent, text[:300])
-    return Receipt(sent - count, count)
+    return Receipt(sent - count, count, told)
+
+
+def _why(refused: dict[str, str]) -> str:
+    return f"{refused.get('field', '')}: {refused.get('reason', '')}".strip(": ")
