@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import typer
 
+from pipeline.cli.collect_import import import_files
 from schemas.config import Config, ConfigError
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ collect = typer.Typer(
     no_args_is_help=True,
     help="Fetch payloads where a platform keeps them, and hand them to the door.",
 )
+collect.command("import")(import_files)
 
 To = Annotated[str, typer.Option("--to", help="Address of the door; default: CALLBOARD_DOOR_URL.")]
 
