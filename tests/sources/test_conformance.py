@@ -114,6 +114,11 @@ def test_nothing_but_unread_is_raised_for_a_field_that_is_wrong(name: str) -> No
 def test_what_is_refused_is_not_remembered(name: str) -> None:
     fixture = fixture_of(name)
     translator = begin(fixture)
+    if not fixture.source.stateful:
+        for _, payload in fixture.payloads:
+            outcome(translator, payload)
+            assert translator.memory() is None
+        return
     for _, payload in fixture.payloads:
         before = orjson.dumps(translator.memory())
         for wrong in mutations(payload):
