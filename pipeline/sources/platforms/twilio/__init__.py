@@ -94,6 +94,11 @@ class Twilio(Translator):
             "worker.deleted": self._worker_deleted,
         }
 
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds that say something here."""
+        return frozenset(self._readers)
+
     def translate(self, payload: bytes) -> list[Event]:
         """The events of a payload; of an array of CloudEvents all or none."""
         told = messages(payload)
