@@ -210,11 +210,13 @@ async def test_bodies_are_read_within_a_bound(
 
 async def test_a_platform_is_told_to_send_again_while_nothing_can_be_kept(caller: Caller) -> None:
     caller.door.intake.open = False
+    url, headers = caller.url("genesys-cloud"), {**SHOWN, "Content-Type": JSON}
     try:
-        url = caller.url("genesys-cloud")
-        async with aiohttp.ClientSession() as http:
-            async with http.post(url, data=b"{}", headers={**SHOWN, "Content-Type": JSON}) as told:
-                assert told.status == 503
-                assert int(told.headers["Retry-After"]) > 0
+        async with (
+            aiohttp.ClientSession() as http,
+            http.post(url, data=b"{}", headers=headers) as told,
+        ):
+            assert told.status == 503
+            assert int(told.headers["Retry-After"]) > 0
     finally:
         caller.door.intake.open = True
