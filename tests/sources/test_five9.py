@@ -28,6 +28,8 @@ from pipeline.simulate.stream import Simulation
 from pipeline.sources import FORMATS, SOURCES
 from pipeline.sources.source import Event, Unread
 from schemas.settings import parse_site
+from tests.engine.subjects import EngineSubject, tick
+from tests.engine.subjects import frame as engine_frame
 from tests.sources.round_trip import BUSY
 
 NAME = "five9"
@@ -229,6 +231,17 @@ def test_a_row_tells_its_call_newest_first() -> None:
     }  # fmt: skip
 
 
+def test_a_long_call_that_is_reported_in_time_is_not_late() -> None:
+    events = read(row(QUEUE_WAIT_TIME="00:00:30", TALK_TIME="01:00:00"))
+    now = events[0]["ts"] + 300_000
+    board, late = EngineSubject().live([tick(now), engine_frame(events, now + 1_000)])
+    assert late == []
+    assert board.counted("Billing") == {
+        "offered": 1, "answered": 1, "wait_ms": 30_000, "sl_missed": 1,
+        "handled": 1, "talk_ms": 3_600_000,
+    }  # fmt: skip
+
+
 def test_how_the_columns_of_times_overlap_is_the_site_s_to_say() -> None:
     told = row(QUEUE_WAIT_TIME="00:00:10", RING_TIME="00:00:03", TALK_TIME="00:01:00",
                HOLD_TIME="00:00:07")  # fmt: skip
@@ -274,6 +287,9 @@ def test_a_state_says_since_when_it_holds_and_an_old_one_is_not_late() -> None:
     assert [event["ts"] for event in fresh] == [9_500_000]
     old = frame({"id": "7", "state": "READY", "stateSince": 1_000})
     assert [event["ts"] for event in read(old)] == [10_000_000]
+    board, late = EngineSubject().live([engine_frame(read(old), 10_000_500)])
+    assert late == []
+    assert board.agents() == {"available": 1}
     assert [event["ts"] for event in read(old, fresh_s=10**6)] == [1_000]
 
 

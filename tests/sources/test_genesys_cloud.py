@@ -24,6 +24,7 @@ from pipeline.sources import FORMATS, SOURCES
 from pipeline.sources.platforms.genesys_cloud.memory import MOST_CONVERSATIONS
 from pipeline.sources.source import Event, Translator
 from schemas.settings import parse_site
+from tests.engine.subjects import EngineSubject, frame, tick
 from tests.sources.round_trip import BUSY, RoundTrip, round_trip
 
 NAME = "genesys-cloud"
@@ -238,6 +239,21 @@ def test_a_leg_without_a_queue_is_told_at_its_end_newest_first() -> None:
         ("answered", 65_000),
     ]
     assert say(begin(), "user.start", userId="u", queueId=None) == []
+
+
+def test_a_long_leg_that_is_told_at_its_end_is_not_late() -> None:
+    hour, end = 3_600_000, 10 * 3_600_000
+    made = {"userId": "u", "eventTime": end, "direction": "OUTBOUND", "heldDurationMs": 60_000}
+    events = say(begin(), "user.end", interactingDurationMs=hour, **made)
+    events += say(begin(), "acw", userId="u", eventTime=end + 5_000)
+    board, late = EngineSubject().live([tick(end), frame(events, end + 6_000)])
+    assert late == []
+    assert board.counted("q") == {
+        "handled": 1,
+        "talk_ms": hour,
+        "hold_ms": 60_000,
+        "wrap_ms": 5_000,
+    }
 
 
 def test_a_callback_and_its_call_are_one_leg() -> None:
