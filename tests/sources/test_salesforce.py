@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+import zlib
 from functools import cache
 from typing import Any
 
 import orjson
 import pytest
 
+from pipeline.ingest.memory import MAX_MEMORY_BYTES
 from pipeline.simulate.happenings import Kind
 from pipeline.simulate.stream import Simulation
 from pipeline.sources import SOURCES
@@ -266,16 +268,58 @@ def test_one_change_of_several_records_is_each_of_them() -> None:
 
 
 def test_what_is_remembered_is_bounded_in_number_and_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "MOST", 50)
+    monkeypatch.setitem(records.LIMITS, "open", (50, 1_000_000))
+    monkeypatch.setitem(records.LIMITS, "over", (20, 1_000_000))
     translator = begin()
     for number in range(200):
-        made = {**CLOSED, "WorkItemId": f"0LQ{number}"}
-        translator.translate(change(number, [f"0Bz{number}"], "CREATE", made))
-    assert len(translator.memory()) == 50
-    late = change(records.KEPT_MS + 1_000, ["0BzX"], "CREATE", CLOSED)
+        waiting = {**CLOSED, "WorkItemId": f"0LQ{number}", "Status": "Opened"}
+        translator.translate(change(number, [f"0Bz{number}"], "CREATE", waiting))
+        translator.translate(change(number, [f"0By{number}"], "CREATE", CLOSED))
+    assert [len(rows) for rows in translator.memory().values()] == [50, 20, 0]
+    late = change(1_001_000, ["0BzX"], "CREATE", CLOSED)
     for _ in range(50):
         translator.translate(late)
-    assert len(translator.memory()) == 1
+    assert [len(rows) for rows in translator.memory().values()] == [0, 1, 0]
+    translator.recall(None)
+
+
+def test_assignments_at_work_outlive_any_number_of_closed_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(records.LIMITS, "over", (20, 1_000_000))
+    translator = begin()
+    talking = {**CLOSED, "Status": "Opened"}
+    del talking["CloseDateTime"]
+    translator.translate(change(1, ["0Bz1"], "CREATE", talking))
+    for number in range(2, 200):
+        translator.translate(change(number, [f"0Bz{number}"], "CREATE", CLOSED))
+    closed = {"Status": "Closed", "CloseDateTime": T + 64_000}
+    events = translator.translate(change(500, ["0Bz1"], "UPDATE", closed))
+    assert events[0]["type"] == "contact.wrapped"
+
+
+def test_a_full_memory_fits_into_a_message_of_the_broker() -> None:
+    translator, rng = begin(), random.Random(1)
+
+    def record_id(prefix: str) -> str:
+        return prefix + "".join(rng.choices("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGH", k=12))
+
+    for number in range(sum(most for most, _ in records.LIMITS.values())):
+        made = {
+            **CLOSED,
+            "WorkItemId": record_id("0LQ5e0"),
+            "UserId": f"0055e0{number % 700:012d}",
+            "OriginalGroupId": f"00G5e0{number % 30:012d}",
+            "OriginalQueueId": f"00G5e0{number % 30:012d}",
+            "PendingServiceRoutingId": record_id("0JR5e0"),
+            "ServiceChannelId": "0N95e000000V001CAA",
+            "Status": "Closed" if number % 5 == 0 else "Opened",
+            **{name: T + number * 997 for name in CLOSED if name.endswith("DateTime")},
+        }
+        translator.translate(change(number, [record_id("0Bz5e0")], "CREATE", made))
+    memory = translator.memory()
+    assert (len(memory["open"]), len(memory["over"])) == (5_000, 1_000)
+    assert len(zlib.compress(orjson.dumps(memory), 1)) < 0.75 * MAX_MEMORY_BYTES
 
 
 def change(at: int, ids: list[str], kind: str, fields: dict[str, Any]) -> bytes:

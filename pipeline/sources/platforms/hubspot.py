@@ -32,7 +32,7 @@ _CONVERSATION = frozenset({"creation", "deletion", "privacyDeletion", "newMessag
 _STATUS = {"OPEN": False, "CLOSED": True}
 _STAGE = "hs_pipeline_stage"
 
-_MOST = 20_000
+_MOST = 10_000
 _KEPT_MS = 90 * 86_400_000
 """Tickets that are remembered; a ticket that nothing was said of for so long is forgotten."""
 _MOST_HELD = 8
@@ -103,7 +103,7 @@ class HubSpot(Translator):
 
     def recall(self, memory: Any) -> None:
         """Go on with the objects of an earlier translator."""
-        self._objects = dict(memory)
+        self._objects = dict(memory or {})
 
     def _property(self, found: dict[str, Any], type_id: str) -> list[Event]:
         name = word_at(found, "propertyName")

@@ -6,11 +6,22 @@ from typing import Any
 
 from pipeline.sources.platforms.salesforce.envelope import Change, Fields
 
-MOST = 20_000
-KEPT_MS = 26 * 3_600_000
-"""Records that are remembered; one that did not change for so long is over."""
+HOUR_MS = 3_600_000
+LIMITS = {"open": (5_000, 26 * HOUR_MS), "over": (1_000, HOUR_MS), "case": (2_000, 720 * HOUR_MS)}
+"""How many records are remembered, and how long after their last change.
+
+One that is over is kept for changes that come late; dropped, it says nothing more, and nothing
+wrong. All together fit into one message of the broker.
+"""
 _LONGEST = 200
 _DATED_BY_CHANGE = "LastModifiedDate"
+_SAME = {"OriginalGroupId": "OriginalQueueId", "GroupId": "QueueId"}
+_OVER = frozenset(
+    {"Closed", "Declined", "DeclinedOnPushTimeout", "Canceled", "Transferred", "Unavailable"}
+)
+
+Row = list[Any]
+"""The order of the newest change, and the fields."""
 
 
 class Records:
@@ -22,20 +33,21 @@ class Records:
 
     def __init__(self, kept: dict[str, frozenset[str]]) -> None:
         self._kept = kept
-        self._rows: dict[str, list[Any]] = {}
+        self._rows: dict[str, dict[str, Row]] = {group: {} for group in LIMITS}
 
     def merged(self, change: Change, record_id: str) -> tuple[list[int], Fields]:
         """The order and the fields of a record once a change is applied; nothing is kept yet."""
-        fields = {
-            name: value
-            for name, value in change.fields.items()
-            if name in self._kept.get(change.entity, ()) and _plain(value)
-        }
+        kept = self._kept.get(change.entity, frozenset())
+        fields = {k: v for k, v in change.fields.items() if k in kept and _plain(v)}
+        for name, same in _SAME.items():
+            if name in fields:
+                fields.pop(same, None)
         if "Status" not in fields and change.entity == "AgentWork":
             # It dates the ends that have no time of their own, so it is that of the status.
             fields.pop(_DATED_BY_CHANGE, None)
         order = [change.at, *change.order]
-        known = self._rows.get(f"{change.entity}/{record_id}")
+        key = f"{change.entity}/{record_id}"
+        known = next((rows[key] for rows in self._rows.values() if key in rows), None)
         if known is None:
             return order, fields
         known_order, known_fields = known
@@ -43,23 +55,43 @@ class Records:
             return known_order, fields | known_fields
         return order, known_fields | fields
 
-    def keep(self, entity: str, record_id: str, order: list[int], fields: Fields) -> None:
+    def keep(self, change: Change, record_id: str, order: list[int], fields: Fields) -> None:
         """Remember a record."""
-        key, rows = f"{entity}/{record_id}", self._rows
-        rows.pop(key, None)
-        rows[key] = [order, fields]
-        for _ in range(2):
-            oldest = next(iter(rows))
-            if len(rows) > MOST or rows[oldest][0][0] < order[0] - KEPT_MS:
-                del rows[oldest]
+        key = f"{change.entity}/{record_id}"
+        for rows in self._rows.values():
+            rows.pop(key, None)
+        group = _group(change, fields)
+        self._rows[group][key] = [order, fields]
+        for name, (most, kept_ms) in LIMITS.items():
+            rows = self._rows[name]
+            for _ in range(2):
+                oldest = next(iter(rows), None)
+                if oldest is None:
+                    break
+                if len(rows) > most or rows[oldest][0][0] < order[0] - kept_ms:
+                    del rows[oldest]
 
-    def memory(self) -> dict[str, list[Any]]:
+    def memory(self) -> dict[str, dict[str, Row]]:
         """All records, as JSON."""
         return self._rows
 
     def recall(self, memory: Any) -> None:
-        """Go on with these records."""
-        self._rows = dict(memory)
+        """Go on with these records; None are none."""
+        for group, rows in (memory or {}).items():
+            self._rows[group] = dict(rows)
+
+
+def _group(change: Change, fields: Fields) -> str:
+    if change.entity == "Case":
+        return "case"
+    over = (
+        change.type == "DELETE"
+        or (change.entity == "AgentWork" and fields.get("Status") in _OVER)
+        or fields.get("IsCurrentState") is False
+        or "EndTime" in fields
+        or "CallEndDateTime" in fields
+    )
+    return "over" if over else "open"
 
 
 def _plain(value: object) -> bool:

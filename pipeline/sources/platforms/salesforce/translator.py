@@ -49,11 +49,11 @@ class Salesforce(Translator):
             row: Fields = {**fields, "Id": record_id}
             events += make(change, row, self.context, self._options)
         for record_id, order, fields in merged:
-            self._records.keep(change.entity, record_id, order, fields)
+            self._records.keep(change, record_id, order, fields)
         return events
 
-    def memory(self) -> dict[str, list[Any]]:
-        """The records, by object and id."""
+    def memory(self) -> dict[str, dict[str, Any]]:
+        """The records, those at work and those that are over, by object and id."""
         return self._records.memory()
 
     def recall(self, memory: Any) -> None:
