@@ -12,10 +12,11 @@ from xml.etree.ElementTree import Element
 from pipeline.sources.platforms.cisco_finesse.dialogs import GONE, Dialogs, Picture, Record
 from pipeline.sources.platforms.cisco_finesse.notification import (
     Notification,
-    id_of,
+    id_in,
     kind,
     read,
-    text_of,
+    text_in,
+    texts_of,
 )
 from pipeline.sources.platforms.cisco_finesse.options import FinesseOptions
 from pipeline.sources.platforms.cisco_finesse.users import Users, login_of, users_of
@@ -92,12 +93,11 @@ class FinesseTranslator(Translator):
         known = self._contact_of.get(picture.dialog)
         if known is not None:
             return known
-        element = picture.element
-        key = id_of(element, "mediaProperties/callKeyCallId")
-        day = id_of(element, "mediaProperties/callKeyPrefix")
+        key = id_in(picture.properties, "callKeyCallId")
+        day = id_in(picture.properties, "callKeyPrefix")
         if key and day:
             return f"{day}-{key}"
-        return self._contact_of.get(text_of(element, "secondaryId"), picture.dialog)
+        return self._contact_of.get(text_in(picture.texts, "secondaryId"), picture.dialog)
 
     def _record(self, contact: str) -> Record:
         known = self._contacts.get(contact)
@@ -125,7 +125,8 @@ class FinesseTranslator(Translator):
         return {unknown[0]: user} if len(unknown) == 1 and not mine else {}
 
     def _extensions(self, note: Notification, data: Element) -> dict[str, str]:
-        pairs = ((id_of(user, "extension"), login_of(user, note)) for user in users_of(note, data))
+        users = [texts_of(user) for user in users_of(note, data)]
+        pairs = ((id_in(user, "extension"), login_of(user, note)) for user in users)
         return {extension: login for extension, login in pairs if extension}
 
     def _learn(self, logins: dict[str, str]) -> None:

@@ -11,9 +11,11 @@ from typing import Any, NamedTuple
 from xml.etree.ElementTree import Element
 
 from pipeline.sources.platforms.cisco_finesse.notification import (
-    id_of,
-    moment_of,
-    text_of,
+    Texts,
+    id_in,
+    moment_in,
+    text_in,
+    texts_of,
 )
 from pipeline.sources.platforms.cisco_finesse.options import FinesseOptions
 from pipeline.sources.source import Context, Event, Unread
@@ -78,6 +80,8 @@ class Picture(NamedTuple):
     queue: str
     channel: str
     element: Element
+    texts: Texts
+    properties: Texts
     parts: list[Part]
 
     @property
@@ -100,22 +104,21 @@ class Dialogs:
 
     def picture(self, element: Element) -> Picture | None:
         """What a Dialog shows; None for one that is not with a customer. Raises `Unread`."""
-        dialog = id_of(element, "id")
+        texts = texts_of(element)
+        dialog = id_in(texts, "id")
         if not dialog:
             raise Unread("Dialog.id", "is required")
-        media = id_of(element, "mediaType")
-        properties = element.find("mediaProperties")
-        if properties is None:
-            properties = Element("mediaProperties")
+        properties = texts_of(element.find("mediaProperties"))
         voice = "_" not in dialog
-        call_type = text_of(properties, "callType")
+        call_type = text_in(properties, "callType")
         if call_type.startswith(NOT_THE_CUSTOMER):
             return None
-        number, name = id_of(properties, "queueNumber"), id_of(properties, "queueName")
+        number, name = id_in(properties, "queueNumber"), id_in(properties, "queueName")
         queue = (number or name) if self._options.queue == "number" else (name or number)
+        media = id_in(texts, "mediaType")
         channel = self._options.channels.get(media) or ("voice" if voice else _channel(media))
         parts = list(_parts(element, voice))
-        return Picture(dialog, voice, call_type, queue, channel, element, parts)
+        return Picture(dialog, voice, call_type, queue, channel, element, texts, properties, parts)
 
     def apply(
         self,
@@ -226,7 +229,7 @@ class _Story:
                     contact=self._contact,
                     queue=picture.queue,
                     channel=picture.channel,
-                    customer=id_of(picture.element, "fromAddress") or None,
+                    customer=id_in(picture.texts, "fromAddress") or None,
                 )
             )
         self._say("contact.offered", since, agent)
@@ -270,11 +273,8 @@ class _Story:
         return "completed" if picture.call_type == "CONFERENCE" and talking else "transferred"
 
     def _wrap_up_reasons(self) -> list[str]:
-        properties = self._picture.element.find("mediaProperties")
-        if properties is None:
-            return []
-        reason = text_of(properties, "wrapUpReason")
-        items = [item.text or "" for item in properties.iterfind("wrapUpItems/wrapUpItem")]
+        reason = text_in(self._picture.properties, "wrapUpReason")
+        items = [item.text or "" for item in self._picture.element.iter("wrapUpItem")]
         return [reason] if reason else [item.strip() for item in items if item.strip()]
 
     def _waited(self) -> int:
@@ -283,8 +283,9 @@ class _Story:
         if not wanted:
             return 0
         for variable in self._picture.element.iter("CallVariable"):
-            if text_of(variable, "name") == wanted:
-                value = text_of(variable, "value")
+            texts = texts_of(variable)
+            if text_in(texts, "name") == wanted:
+                value = text_in(texts, "value")
                 if len(value) <= _MOST_SECONDS_DIGITS and value.isascii() and value.isdigit():
                     return int(value) * 1000
         return 0
@@ -296,13 +297,15 @@ class _Story:
 
 def _parts(element: Element, voice: bool) -> Iterator[Part]:
     phases = _VOICE if voice else _TASK
-    for part in element.iterfind("participants/Participant"):
-        state = text_of(part, "state")
+    participants = element.find("participants")
+    for part in () if participants is None else participants:
+        texts = texts_of(part)
+        state = text_in(texts, "state")
         if state not in phases:
             raise Unread("Participant.state", f"is an unknown {shown(state)}")
-        is_agent = not voice or text_of(part, "mediaAddressType") == "AGENT_DEVICE"
-        since = moment_of(part, "stateChangeTime")
-        yield Part(id_of(part, "mediaAddress"), is_agent, phases[state], since)
+        is_agent = not voice or text_in(texts, "mediaAddressType") == "AGENT_DEVICE"
+        since = moment_in(texts, "stateChangeTime")
+        yield Part(id_in(texts, "mediaAddress"), is_agent, phases[state], since)
 
 
 def _channel(media: str) -> str:

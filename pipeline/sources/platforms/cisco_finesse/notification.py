@@ -98,23 +98,33 @@ def parse(text: str, variables: bool = True) -> Element:
         raise Unread("update", f"not XML: {error}") from None
 
 
-def text_of(element: Element, path: str) -> str:
-    """The text at a path below an element, empty where there is none."""
-    return (element.findtext(path) or "").strip()
+Texts = dict[str, str | None]
+"""The texts of an element's children by their tags."""
 
 
-def id_of(element: Element, path: str) -> str:
+def texts_of(element: Element | None) -> Texts:
+    """The children's texts, read at once: paths are slow to follow."""
+    return {} if element is None else {child.tag: child.text for child in element}
+
+
+def text_in(texts: Texts, tag: str) -> str:
+    """A child's text, empty where there is none."""
+    value = texts.get(tag)
+    return value.strip() if value else ""
+
+
+def id_in(texts: Texts, tag: str) -> str:
     """An id of at most 200 characters, empty where there is none. Raises `Unread`."""
-    value = text_of(element, path)
+    value = text_in(texts, tag)
     if len(value) > MAX_ID:
-        raise Unread(path, f"has {len(value)} characters, more than {MAX_ID}")
+        raise Unread(tag, f"has {len(value)} characters, more than {MAX_ID}")
     return value
 
 
-def moment_of(element: Element, path: str) -> int | None:
+def moment_in(texts: Texts, tag: str) -> int | None:
     """Epoch ms of a time, None where Finesse gives none. Raises `Unread`."""
-    value = text_of(element, path)
-    return iso(value, path) if value else None
+    value = text_in(texts, tag)
+    return iso(value, tag) if value else None
 
 
 def kind(payload: bytes) -> str:

@@ -8,9 +8,11 @@ from xml.etree.ElementTree import Element
 
 from pipeline.sources.platforms.cisco_finesse.notification import (
     Notification,
-    id_of,
-    moment_of,
-    text_of,
+    Texts,
+    id_in,
+    moment_in,
+    text_in,
+    texts_of,
 )
 from pipeline.sources.platforms.cisco_finesse.options import FinesseOptions
 from pipeline.sources.source import Context, Event, Unread
@@ -62,45 +64,51 @@ class Users:
             return self._media(data)
         if self._options.agent_media != "voice":
             return []
-        made = [self._user(user, note) for user in users_of(note, data)]
+        made = [self._user(user, texts_of(user), note) for user in users_of(note, data)]
         return [event for event in made if event is not None]
 
-    def _user(self, user: Element, note: Notification) -> Event | None:
-        state = text_of(user, "state")
+    def _user(self, element: Element, user: Texts, note: Notification) -> Event | None:
+        state = text_in(user, "state")
         if note.event == "DELETE" or not state:
             # An administrator has removed the user, or only names have changed.
             return None
-        return self._state(
-            user, login_of(user, note), _known(_STATES, state), self._team(user, note)
-        )
+        code, team = element.find("ReasonCode"), self._team(user, note)
+        return self._state(user, code, login_of(user, note), _known(_STATES, state), team)
 
-    def _media(self, media: Element) -> list[Event]:
+    def _media(self, element: Element) -> list[Event]:
         """Only a centre without voice has its agents' states from a medium."""
+        media = texts_of(element)
         wanted = self._options.agent_media
-        if wanted not in (id_of(media, "id"), id_of(media, "name")):
+        if wanted not in (id_in(media, "id"), id_in(media, "name")):
             return []
-        state = _known(_MEDIA_STATES, text_of(media, "state"))
-        match = _USER_URI.search(text_of(media, "uri"))
+        state = _known(_MEDIA_STATES, text_in(media, "state"))
+        match = _USER_URI.search(text_in(media, "uri"))
         if match is None:
             raise Unread("update.data.Media.uri", "names no user")
-        event = self._state(media, match[1], state, None)
+        event = self._state(media, element.find("ReasonCode"), match[1], state, None)
         return [] if event is None else [event]
 
     def _state(
-        self, element: Element, agent: str, state: str | None, team: str | None
+        self,
+        texts: Texts,
+        code: Element | None,
+        agent: str,
+        state: str | None,
+        team: str | None,
     ) -> Event | None:
-        since = moment_of(element, "stateChangeTime")
+        since = moment_in(texts, "stateChangeTime")
         if state is None or since is None:
             return None
+        reason = _reason(texts, code)
         return self._context.event(
-            "agent.state", since, agent=agent, state=state, reason=_reason(element), team=team
+            "agent.state", since, agent=agent, state=state, reason=reason, team=team
         )
 
-    def _team(self, user: Element, note: Notification) -> str | None:
+    def _team(self, user: Texts, note: Notification) -> str | None:
         if self._options.team == "name":
-            return id_of(user, "teamName") or None
+            return id_in(user, "teamName") or None
         match = _TEAM_URI.match(note.node) or _TEAM_URI.match(note.source)
-        return id_of(user, "teamId") or (match[1] if match else None)
+        return id_in(user, "teamId") or (match[1] if match else None)
 
 
 def users_of(note: Notification, data: Element) -> Iterator[Element]:
@@ -113,11 +121,11 @@ def users_of(note: Notification, data: Element) -> Iterator[Element]:
             yield element
 
 
-def login_of(user: Element, note: Notification) -> str:
+def login_of(user: Texts, note: Notification) -> str:
     """The agent's login id. Raises `Unread`."""
-    login = id_of(user, "loginId")
+    login = id_in(user, "loginId")
     if not login:
-        match = _USER_URI.search(text_of(user, "uri"))
+        match = _USER_URI.search(text_in(user, "uri"))
         login = match[1] if match else note.user
     if not login:
         raise Unread("update.data.user.loginId", "is required")
@@ -130,12 +138,11 @@ def _known(states: dict[str, str | None], state: str) -> str | None:
     return states[state]
 
 
-def _reason(element: Element) -> str | None:
+def _reason(texts: Texts, element: Element | None) -> str | None:
     """The label of the reason where the site has given it one, else its code."""
-    if text_of(element, "state") not in _WITH_REASON:
+    if text_in(texts, "state") not in _WITH_REASON:
         return None
-    reason = text_of(element, "ReasonCode/label") or text_of(element, "ReasonCode/code")
-    if not reason:
-        number = text_of(element, "reasonCodeId")
-        reason = "" if number == "-1" else number
-    return reason or None
+    code = texts_of(element)
+    number = text_in(texts, "reasonCodeId")
+    reason = text_in(code, "label") or text_in(code, "code") or number
+    return None if reason in ("", "-1") else reason
