@@ -52,6 +52,7 @@ class AmiWriter:
 
     def __init__(self, site: str) -> None:
         self._site = site
+        self._last = self._within = 0
         self._members: dict[str, _Member] = {}
         self._waits: dict[str, _Wait] = {}
         self._counts: dict[str, int] = {}
@@ -78,8 +79,11 @@ class AmiWriter:
         tell = self._tell.get(happening.kind)
         if tell is None:
             return
-        stamp = f"{happening.at // 1000}.{happening.at % 1000:03d}417"
+        if happening.at != self._last:
+            self._last, self._within = happening.at, 0
         for headers in tell(happening):
+            self._within += 1
+            stamp = f"{happening.at // 1000}.{happening.at % 1000:03d}{self._within % 1000:03d}"
             name = headers.pop("Event")
             privilege = "call,all" if name in _OF_CALLS else "agent,all"
             yield orjson.dumps(

@@ -28,7 +28,7 @@ class Members:
     def told(self, agent: str, queue: str, entry: list[Any], ts: int) -> list[Event]:
         """A membership as it is at `ts`; older news than the last is nothing."""
         known = self.memory.members.get(agent, {})
-        if queue in known and known[queue][0] > ts:
+        if queue in known and known[queue][0] > entry[0]:
             return []
         entries = known | {queue: entry}
         events = [

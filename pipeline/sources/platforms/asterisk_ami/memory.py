@@ -84,7 +84,7 @@ class Memory:
         self.links: dict[str, list[str]] = {}
         """The linked id of a call, if the agent was reached over a Local channel: the same."""
         self.members: dict[str, dict[str, list[Any]]] = {}
-        """By agent and queue: when last told, Status, whether paused, why."""
+        """By agent and queue: when last told (microseconds), Status, whether paused, why."""
         self.said: dict[str, str] = {}
         """The state last said of each agent."""
         self.hangups: dict[str, int] = {}

@@ -30,6 +30,7 @@ _CONNECT_WITHIN_MS = 30_000
 """After leaving the queue: a Gosub or AGI on the agent's side may run before AgentConnect."""
 _COMPLETE_WITHIN_MS = 10_000
 """After the caller's channel is gone."""
+_MOST_MS = 10**15
 _OUT_OF_CALLS = frozenset({"1", "4", "5"})
 """Device states NOT_INUSE, INVALID, UNAVAILABLE, for a QueueMember without InCall."""
 _UNKNOWN = frozenset({"<unknown>", "unknown"})
@@ -422,6 +423,8 @@ def moment_of(headers: Headers) -> int:
         received = values.whole_or_none(headers, "CallboardReceived")
         if received is None:
             raise Unread("Timestamp", _REMEDY)
+        if not 0 <= received < _MOST_MS:
+            raise Unread("CallboardReceived", f"{received} is no moment in epoch milliseconds")
         return received
     if isinstance(text, str):
         seconds, _, micros = text.partition(".")
@@ -455,4 +458,11 @@ def _number(headers: Headers) -> str | None:
 def _membership(headers: Headers, ts: int) -> list[Any]:
     status = values.whole_at(headers, "Status")
     reason = values.name_or_none(headers, "PausedReason") or ""
-    return [ts, str(status), values.whole_at(headers, "Paused") != 0, reason]
+    return [_micros(headers, ts), str(status), values.whole_at(headers, "Paused") != 0, reason]
+
+
+def _micros(headers: Headers, ts: int) -> int:
+    """Several events of a member within a millisecond are in order by their microseconds."""
+    text = headers.get("Timestamp")
+    micros = text.partition(".")[2] if isinstance(text, str) else ""
+    return ts * 1000 + int(f"{micros}000000"[3:6])
