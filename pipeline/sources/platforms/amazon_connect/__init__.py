@@ -26,13 +26,14 @@ class AmazonConnect(Translator):
     """Reads all three kinds of payload.
 
     What is remembered are contacts that went on as another one, since nothing that the platform
-    says of such a contact itself tells that it was transferred.
+    says of such a contact itself tells that; and the ends of waits, since both come in any order.
     """
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._moved = Recent()
-        self._contact_events = ContactEvents(context, self._moved)
+        self._ended = Recent()
+        self._contact_events = ContactEvents(context, self._moved, self._ended)
         self._agent_events = AgentEvents(context, self._moved)
         self._records = Records(context)
 
@@ -54,12 +55,15 @@ class AmazonConnect(Translator):
         raise Unread("payload", "is neither a contact event, an agent event nor a contact record")
 
     def memory(self) -> Any:
-        """The contacts that went on as another one."""
-        return self._moved.memory()
+        """The contacts that went on as another one, and those whose wait has ended."""
+        moved, ended = self._moved.memory(), self._ended.memory()
+        return None if not (moved or ended) else [moved, ended]
 
     def recall(self, memory: Any) -> None:
         """Take up what an earlier translator remembered."""
-        self._moved.recall(memory)
+        moved, ended = memory or (None, None)
+        self._moved.recall(moved)
+        self._ended.recall(ended)
 
 
 def _kind(payload: bytes) -> str:

@@ -13,6 +13,7 @@ from pipeline.sources.platforms.amazon_connect.fields import (
     direction_of,
     initiation_of,
     is_outward,
+    queue_in,
     queue_of,
 )
 from pipeline.sources.platforms.amazon_connect.options import AGENT_EVENTS
@@ -186,7 +187,7 @@ class AgentEvents:
 
     def _queued(self, contact: Part, chain: str, initiation: str) -> list[Event]:
         queued = contact.moment("QueueTimestamp")
-        queue = queue_of(contact.part("Queue").text("ARN"))
+        queue = queue_in(contact.part("Queue"), "ARN")
         if queued is None or queue is None:
             return []
         channel = channel_of(contact, initiation)
@@ -213,7 +214,7 @@ class AgentEvents:
         events: list[Event] = []
         if was not in _TALKS | _AFTER:
             channel = channel_of(contact, initiation_of(contact))
-            queue = queue_of(contact.part("Queue").text("ARN"))
+            queue = queue_in(contact.part("Queue"), "ARN")
             events.append(event("contact.answered", connected, **who, queue=queue, channel=channel))
         if state in _HOLDS and was not in _HOLDS:
             events.append(event("contact.held", since, **who))

@@ -11,6 +11,7 @@ from pipeline.sources.platforms.amazon_connect.fields import (
     contact_of,
     direction_of,
     initiation_of,
+    queue_in,
     queue_of,
 )
 from pipeline.sources.platforms.amazon_connect.options import CONTACT_EVENTS, outcome_of
@@ -33,17 +34,22 @@ KINDS = frozenset(
         "WEBRTC_API",
     }
 )
-# Why the one before ends: at the moment at which the next contact of the chain is initiated.
-_DEPARTURES = {"QUEUE_TRANSFER": "transfer", CALLBACK: "callback"}
+# How a contact goes on as the next one of its chain, and what its wait ends by.
+_GOES_ON = {"TRANSFER": "transfer", "QUEUE_TRANSFER": "transfer", CALLBACK: "callback"}
 
 
 class ContactEvents:
-    """Reads contact events. `moved` remembers the contacts that went on as another one."""
+    """Reads contact events.
 
-    def __init__(self, context: Context, moved: Recent) -> None:
+    `moved` remembers the contacts that went on as another one, and `ended` the queues of those
+    whose wait has ended: either may come first.
+    """
+
+    def __init__(self, context: Context, moved: Recent, ended: Recent) -> None:
         self._context = context
         self._options = context.options
         self._moved = moved
+        self._ended = ended
         self._waits = self._options.waits == CONTACT_EVENTS
         self._legs = self._options.legs == CONTACT_EVENTS
 
@@ -70,16 +76,21 @@ class ContactEvents:
 
     def _initiated(self, detail: Part, initiation: str) -> list[Event]:
         previous = detail.text("previousContactId")
-        if previous is None or initiation not in ("TRANSFER", *_DEPARTURES):
+        reason = _GOES_ON.get(initiation)
+        if previous is None or reason is None:
             return []
         at = detail.at("initiationTimestamp")
         events: list[Event] = []
-        reason = _DEPARTURES.get(initiation)
-        if self._waits and reason is not None:
+        ended = self._ended.get(previous)
+        if ended is not None and at < ended[0]:
+            # The end came first, with a reason of its own. It is later, and this one stands.
             chain = detail.text("initialContactId") or previous
-            events.append(self._context.event("contact.left", at, contact=chain, reason=reason))
-        self._moved.add(previous, at)
+            events.append(self._left(at, chain, ended[1], reason))
+        self._moved.add(previous, at, reason)
         return events
+
+    def _left(self, at: int, contact: str, queue: str, reason: str) -> Event:
+        return self._context.event("contact.left", at, contact=contact, queue=queue, reason=reason)
 
     def _queued(self, detail: Part, contact: str, initiation: str) -> list[Event]:
         queue = detail.part("queueInfo")
@@ -119,20 +130,23 @@ class ContactEvents:
         return events
 
     def _unanswered(self, detail: Part, contact: str, initiation: str, at: int) -> list[Event]:
-        queue = detail.part("queueInfo")
-        if queue.moment("enqueueTimestamp") is None or detail.word("contactId") in self._moved:
+        info = detail.part("queueInfo")
+        if info.moment("enqueueTimestamp") is None:
             return []
-        outcome = outcome_of(self._options, detail.text("disconnectReason"), initiation == CALLBACK)
-        left = None if outcome == "abandoned" else outcome
-        return [
-            self._context.event(
-                "contact.left" if left else "contact.abandoned",
-                at,
-                contact=contact,
-                queue=queue_of(queue.word("queueArn")),
-                reason=left,
+        own, queue = detail.word("contactId"), queue_of(info.word("queueArn"))
+        moved = self._moved.get(own)
+        if moved is not None:
+            event = self._left(min(at, moved[0]), contact, queue, moved[1])
+        else:
+            outcome = outcome_of(
+                self._options, detail.text("disconnectReason"), initiation == CALLBACK
             )
-        ]
+            if outcome == "abandoned":
+                event = self._context.event("contact.abandoned", at, contact=contact, queue=queue)
+            else:
+                event = self._left(at, contact, queue, outcome)
+        self._ended.add(own, at, queue)
+        return [event]
 
     def _leg(
         self, kind: str, detail: Part, contact: str, initiation: str, time: int | None
@@ -144,7 +158,7 @@ class ContactEvents:
         event = self._context.event
         who = agent_of(agent.word("agentArn"))
         if kind == "CONNECTED_TO_AGENT":
-            queue = queue_of(detail.part("queueInfo").text("queueArn"))
+            queue = queue_in(detail.part("queueInfo"), "queueArn")
             channel = channel_of(detail, initiation)
             return [
                 event(

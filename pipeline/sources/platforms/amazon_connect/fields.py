@@ -113,9 +113,15 @@ def agent_of(arn: str) -> str:
     return arn.rpartition("/agent/")[2]
 
 
-def queue_of(arn: str | None) -> str | None:
+def queue_of(arn: str) -> str:
     """The queue's id behind `/queue/` in the ARN; an agent's own queue is `agent/<id>`."""
-    return None if arn is None else arn.rpartition("/queue/")[2]
+    return arn.rpartition("/queue/")[2]
+
+
+def queue_in(part: Part, name: str) -> str | None:
+    """The id of the queue whose ARN stands in a field, None where there is none."""
+    arn = part.text(name)
+    return None if arn is None else queue_of(arn)
 
 
 def initiation_of(part: Part) -> str:

@@ -11,6 +11,7 @@ from pipeline.sources.platforms.amazon_connect.fields import (
     contact_of,
     direction_of,
     initiation_of,
+    queue_in,
     queue_of,
 )
 from pipeline.sources.platforms.amazon_connect.options import RECORDS, outcome_of
@@ -74,7 +75,7 @@ class Records:
         if hold > 0:
             # How long is told and not when: the hold is put before the release, which ends it.
             events.append(event("contact.held", released - hold, **who))
-        queue = queue_of(record.part("Queue").text("ARN"))
+        queue = queue_in(record.part("Queue"), "ARN")
         channel = channel_of(record, initiation)
         events.append(event("contact.answered", connected, **who, queue=queue, channel=channel))
         return events
