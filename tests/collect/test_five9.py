@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import orjson
 import pytest
 from aiohttp import WSMsgType, web
@@ -18,6 +19,7 @@ from aiohttp import WSMsgType, web
 from pipeline.collect.door_client import DoorClient, DoorRefused
 from pipeline.collect.five9 import Account, Collector, Five9Refused
 from pipeline.collect.five9.collector import Pace
+from pipeline.collect.five9.session import Session
 from pipeline.collect.five9.split import payloads_of
 from pipeline.ingest.framer import MAX_EVENTS
 from pipeline.sources import SOURCES
@@ -312,6 +314,12 @@ async def test_a_login_that_fails_is_tried_again_and_one_that_is_refused_is_not(
     assert "secret" not in str(refused.value)
     assert len(domain.logins) == 1
     assert "secret" not in repr(Account("sup", "secret"))
+
+
+async def test_no_login_is_tried_without_a_password() -> None:
+    async with aiohttp.ClientSession() as http:
+        with pytest.raises(Five9Refused, match="empty"):
+            await Session.open(http, Account("sup", "", "http://127.0.0.1:1"))
 
 
 async def test_nothing_is_lost_while_the_door_cannot_keep_it() -> None:

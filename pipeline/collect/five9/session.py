@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 
 LOGIN_URL = "https://app.five9.com"
 _PATH = "/supsvcs/rs/svc"
+MOST_BYTES = 64 * 1024 * 1024
+"""Of one frame: the full picture of some ten thousand agents is a quarter of that."""
 _MOST_STEPS = 6
 """Station, notices, station again: a session that is not at work after so many steps never is."""
 
@@ -49,6 +51,8 @@ class Session:
     @classmethod
     async def open(cls, http: aiohttp.ClientSession, account: Account) -> Session:
         """Log in. Raises `Five9Refused`, `Five9Error` and what aiohttp raises."""
+        if not account.username or not account.password:
+            raise Five9Refused("Five9 asks for a user and a password, and one of them is empty")
         body = {
             "passwordCredentials": {"username": account.username, "password": account.password},
             "appKey": "callboard",
@@ -87,7 +91,7 @@ class Session:
         """The WebSocket, under a key of its own: a second one of the same key ends the first."""
         scheme = "ws" if self._scheme == "http" else "wss"
         url = f"{scheme}://{self._host}/supsvcs/sws/callboard-{uuid4().hex}"
-        return await self._http.ws_connect(url, headers=self._headers, max_msg_size=0)
+        return await self._http.ws_connect(url, headers=self._headers, max_msg_size=MOST_BYTES)
 
     async def ask_for_everything(self) -> None:
         """Let the WebSocket send the full picture, event 5000."""
