@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -119,9 +120,10 @@ def test_what_is_refused_is_not_remembered(name: str) -> None:
             outcome(translator, payload)
             assert translator.memory() is None
         return
-    for _, payload in fixture.payloads:
+    for number, payload in fixture.payloads:
         before = orjson.dumps(translator.memory())
-        for wrong in mutations(payload):
+        # A fifth of the ways, another one for each payload: all of them take a minute.
+        for wrong in islice(mutations(payload), number % 5, None, 5):
             if isinstance(outcome(translator, wrong), str):
                 assert orjson.dumps(translator.memory()) == before
             else:
