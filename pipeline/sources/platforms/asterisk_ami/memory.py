@@ -6,8 +6,9 @@ kept a while, so that an event delivered again does not begin it anew.
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import Any, TypedDict
+
+import orjson
 
 MOST = 20_000
 """Entries of each part; the oldest is forgotten."""
@@ -161,9 +162,8 @@ class Memory:
 
     def load(self, parts: Parts) -> None:
         """Take over what `dump` gave."""
-        for name in (*_PARTS, "resync", "calls"):
-            if name in parts:
-                setattr(self, name, deepcopy(parts[name]))
+        for name, part in orjson.loads(orjson.dumps(parts)).items():
+            setattr(self, name, part)
 
 
 def keep(part: dict[str, Any], key: str, value: Any) -> None:
