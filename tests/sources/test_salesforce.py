@@ -14,7 +14,7 @@ from pipeline.ingest.memory import MAX_MEMORY_BYTES
 from pipeline.simulate.happenings import Kind
 from pipeline.simulate.stream import Simulation
 from pipeline.sources import SOURCES
-from pipeline.sources.platforms.salesforce import records
+from pipeline.sources.platforms.salesforce import records, service, work
 from pipeline.sources.source import Translator, Unread
 from schemas.kpis import COUNTERS
 from tests.sources.crm_truth import Truth, truth_of
@@ -256,6 +256,14 @@ def test_a_gap_is_told_and_not_passed_over() -> None:
         begin().translate(orjson.dumps({"ChangeEventHeader": header}))
 
 
+@pytest.mark.parametrize("entity", sorted(work.KEPT | service.KEPT))
+@pytest.mark.parametrize("kind", ["CREATE", "UPDATE", "DELETE", "UNDELETE"])
+def test_a_change_that_has_no_field_is_read(entity: str, kind: str) -> None:
+    header = {"entityName": entity, "recordIds": ["0Bz1"], "changeType": kind}
+    stamped = {"ChangeEventHeader": header | {"commitTimestamp": T}}
+    assert begin().translate(orjson.dumps({"payload": stamped})) == []
+
+
 def test_one_change_of_several_records_is_each_of_them() -> None:
     translator = begin()
     for number in (1, 2):
@@ -276,10 +284,10 @@ def test_what_is_remembered_is_bounded_in_number_and_time(monkeypatch: pytest.Mo
         translator.translate(change(number, [f"0Bz{number}"], "CREATE", waiting))
         translator.translate(change(number, [f"0By{number}"], "CREATE", CLOSED))
     assert [len(rows) for rows in translator.memory().values()] == [50, 20, 0]
-    late = change(1_001_000, ["0BzX"], "CREATE", CLOSED)
     for _ in range(50):
-        translator.translate(late)
-    assert [len(rows) for rows in translator.memory().values()] == [0, 1, 0]
+        translator.translate(change(1_001_000, ["0BzX"], "CREATE", CLOSED))
+        translator.translate(change(1_001_000, ["0BzY"], "CREATE", CLOSED | {"Status": "Opened"}))
+    assert [len(rows) for rows in translator.memory().values()] == [1, 1, 0]
     translator.recall(None)
 
 

@@ -7,6 +7,7 @@ EventBridge (`detail`). A row, as the REST API gives it, names its object in `at
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -18,6 +19,7 @@ from pipeline.sources.values import (
     iso,
     items_at,
     name_at,
+    name_or_none,
     shown,
     whole,
     whole_or_none,
@@ -27,6 +29,7 @@ from pipeline.sources.values import (
 ROW = "ROW"
 _TYPES = frozenset({"CREATE", "UPDATE", "DELETE", "UNDELETE"})
 _HEADER = "ChangeEventHeader"
+_LONGEST_ID = 200
 
 Fields = dict[str, Any]
 
@@ -36,7 +39,7 @@ class Change:
     """What became of some records of one object; `type` is ROW for a record as it is.
 
     `at` is the epoch ms of the commit, and (`at`, `order`) puts changes in their order; both are 0
-    for rows. `fields` are those that changed, nulls left out.
+    for rows. `fields` are those that it has; of a change those that changed, and its header.
     """
 
     entity: str
@@ -54,18 +57,17 @@ def change_of(found: Fields) -> Change:
     if not isinstance(header, dict):
         entity = word_at(inner, "attributes.type")
         return Change(entity, (name_at(inner, "Id"),), ROW, 0, (0, 0), _given(inner))
-    kind = word_at(inner, f"{_HEADER}.changeType")
+    kind = word_at(header, "changeType")
     if kind not in _TYPES:
         # A gap tells that something was changed and not what: an operator has to read it again.
         reason = f"{shown(kind)} carries no record; query the records and post their rows"
-        raise Unread(f"{_HEADER}.changeType", reason)
+        raise Unread("changeType", reason)
     order = (
-        whole_or_none(inner, f"{_HEADER}.commitNumber") or 0,
-        whole_or_none(inner, f"{_HEADER}.sequenceNumber") or 0,
+        whole_or_none(header, "commitNumber") or 0,
+        whole_or_none(header, "sequenceNumber") or 0,
     )
-    at = epoch_ms_at(inner, f"{_HEADER}.commitTimestamp")
-    entity = word_at(inner, f"{_HEADER}.entityName")
-    return Change(entity, _record_ids(inner), kind, at, order, _given(inner))
+    at, entity = epoch_ms_at(header, "commitTimestamp"), word_at(header, "entityName")
+    return Change(entity, _record_ids(header), kind, at, order, inner)
 
 
 def _inner(found: Fields) -> Fields:
@@ -76,9 +78,9 @@ def _inner(found: Fields) -> Fields:
     return found
 
 
-def _record_ids(inner: Fields) -> tuple[str, ...]:
-    path = f"{_HEADER}.recordIds"
-    ids = items_at(inner, path)
+def _record_ids(header: Fields) -> tuple[str, ...]:
+    path = "recordIds"
+    ids = items_at(header, path)
     if not ids:
         raise Unread(path, "is required")
     for one in ids:
@@ -88,20 +90,40 @@ def _record_ids(inner: Fields) -> tuple[str, ...]:
 
 
 def _given(inner: Fields) -> Fields:
-    return {
-        name: value
-        for name, value in inner.items()
-        if value is not None and value != "" and name != _HEADER
-    }
+    return {name: value for name, value in inner.items() if value is not None and value != ""}
+
+
+def id_or_none(row: Fields, name: str) -> str | None:
+    """An id, None where there is none; most are text of the right length."""
+    value = row.get(name)
+    if value is None or (type(value) is str and 0 < len(value) <= _LONGEST_ID):
+        return value
+    return name_or_none(row, name)
+
+
+def id_at(row: Fields, name: str) -> str:
+    """An id that must be there."""
+    value = id_or_none(row, name)
+    if value is None:
+        raise Unread(name, "is required")
+    return value
 
 
 def moment_or_none(row: Fields, *names: str) -> int | None:
     """Epoch ms of the first of these fields that there is: ISO text, or epoch ms (Pub/Sub API)."""
     for name in names:
         value = row.get(name)
+        if type(value) is str:
+            return _text_moment(value, name)
         if value is not None:
             return whole(value, name) if isinstance(value, int) else iso(value, name, "UTC")
     return None
+
+
+@lru_cache(maxsize=8192)
+def _text_moment(text: str, name: str) -> int:
+    # Each of an assignment's times comes again with each of its changes.
+    return iso(text, name, "UTC")
 
 
 def moment_at(row: Fields, *names: str) -> int:

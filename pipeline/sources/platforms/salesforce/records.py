@@ -37,8 +37,11 @@ class Records:
 
     def merged(self, change: Change, record_id: str) -> tuple[list[int], Fields]:
         """The order and the fields of a record once a change is applied; nothing is kept yet."""
-        kept = self._kept.get(change.entity, frozenset())
-        fields = {k: v for k, v in change.fields.items() if k in kept and _plain(v)}
+        given, fields = change.fields, {}
+        for name in self._kept[change.entity].intersection(given):
+            value = given[name]
+            if value is not None and value != "" and _plain(value):
+                fields[name] = value
         for name, same in _SAME.items():
             if name in fields:
                 fields.pop(same, None)
@@ -47,7 +50,8 @@ class Records:
             fields.pop(_DATED_BY_CHANGE, None)
         order = [change.at, *change.order]
         key = f"{change.entity}/{record_id}"
-        known = next((rows[key] for rows in self._rows.values() if key in rows), None)
+        open_, over, cases = self._rows.values()
+        known = open_.get(key) or over.get(key) or cases.get(key)
         if known is None:
             return order, fields
         known_order, known_fields = known
@@ -61,15 +65,14 @@ class Records:
         for rows in self._rows.values():
             rows.pop(key, None)
         group = _group(change, fields)
-        self._rows[group][key] = [order, fields]
-        for name, (most, kept_ms) in LIMITS.items():
-            rows = self._rows[name]
-            for _ in range(2):
-                oldest = next(iter(rows), None)
-                if oldest is None:
-                    break
-                if len(rows) > most or rows[oldest][0][0] < order[0] - kept_ms:
-                    del rows[oldest]
+        rows = self._rows[group]
+        rows[key] = [order, fields]
+        most, kept_ms = LIMITS[group]
+        for _ in range(2):
+            oldest = next(iter(rows))
+            if len(rows) <= most and rows[oldest][0][0] >= order[0] - kept_ms:
+                break
+            del rows[oldest]
 
     def memory(self) -> dict[str, dict[str, Row]]:
         """All records, as JSON."""
@@ -95,6 +98,6 @@ def _group(change: Change, fields: Fields) -> str:
 
 
 def _plain(value: object) -> bool:
-    return isinstance(value, bool | int | float) or (
-        isinstance(value, str) and len(value) <= _LONGEST
-    )
+    if type(value) is str:
+        return len(value) <= _LONGEST
+    return isinstance(value, int | float)

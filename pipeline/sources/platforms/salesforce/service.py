@@ -25,6 +25,7 @@ KEPT = {
     ),
     "MessagingSession": frozenset({"AcceptTime", "EndTime", "AgentType"}),
     "LiveChatTranscript": frozenset({"Status", "RequestTime", "EndTime", "Abandoned"}),
+    "SurveyResponse": frozenset({"CompletionDateTime"}),
 }
 """The fields that are remembered of each object."""
 
@@ -66,7 +67,7 @@ def _tells(change: Change, row: Fields) -> bool:
     """Whether a change is one of being closed; an update of anything else says nothing."""
     if change.type in (ROW, "CREATE", "UNDELETE"):
         return True
-    return ("IsClosed" if "IsClosed" in row else "Status") in change.fields
+    return change.fields.get("IsClosed" if "IsClosed" in row else "Status") is not None
 
 
 def voice_call(

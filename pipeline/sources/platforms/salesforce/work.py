@@ -9,12 +9,14 @@ from __future__ import annotations
 from pipeline.sources.platforms.salesforce.envelope import (
     Change,
     Fields,
+    id_at,
+    id_or_none,
     moment_at,
     moment_or_none,
 )
 from pipeline.sources.platforms.salesforce.options import SalesforceOptions
 from pipeline.sources.source import Context, Event, Unread
-from pipeline.sources.values import find, name_at, name_or_none, shown, whole_or_none
+from pipeline.sources.values import name_or_none, shown, whole_or_none
 
 KEPT = {
     "AgentWork": frozenset(
@@ -78,13 +80,13 @@ def assignment(
     if change.type == "DELETE" or "WorkItemId" not in row:
         # Deleted rows are tidied up; one whose beginning was not seen says nothing of anybody.
         return []
-    contact, status = name_at(row, "WorkItemId"), row.get("Status")
+    contact, status = id_at(row, "WorkItemId"), row.get("Status")
     if not isinstance(status, str) or status not in _STATUSES:
         raise Unread("Status", f"{shown(status)} is none of {', '.join(sorted(_STATUSES))}")
-    if name_or_none(row, "BotId") is not None:
+    if id_or_none(row, "BotId") is not None:
         return []
     queue = _queue(row, options, "OriginalGroupId", "OriginalQueueId")
-    leg = {"contact": contact, "agent": name_at(row, "UserId")}
+    leg = {"contact": contact, "agent": id_at(row, "UserId")}
     channel = _channel(row, contact, options)
     waited = _waited(row, context, leg, queue, channel)
     accepted = moment_or_none(row, "AcceptDateTime")
@@ -150,7 +152,7 @@ def routing(
     """PendingServiceRouting: work that waits. It is deleted when accepted or no longer needed."""
     if "WorkItemId" not in row:
         return []
-    contact = name_at(row, "WorkItemId")
+    contact = id_at(row, "WorkItemId")
     queue = _queue(row, options, "GroupId", "QueueId") or options.skills_queue
     if queue is None:
         return []
@@ -169,7 +171,7 @@ def presence(
     """UserServicePresence: an agent in one status, from its start to its end."""
     if change.type == "DELETE" or "UserId" not in row:
         return []
-    agent, status = name_at(row, "UserId"), name_at(row, "ServicePresenceStatusId")
+    agent, status = id_at(row, "UserId"), id_at(row, "ServicePresenceStatusId")
     named = name_or_none(row, "ServicePresenceStatus.DeveloperName")
     away = "not_ready" if row.get("IsAway") is True else "available"
     state = options.presence.get(status) or options.presence.get(named or "") or away
@@ -184,12 +186,12 @@ def presence(
 
 def _queue(row: Fields, options: SalesforceOptions, *names: str) -> str | None:
     for name in names:
-        queue = name_or_none(row, name)
+        queue = id_or_none(row, name)
         if queue is not None:
             return queue
-    return options.skills_queue if find(row, "PendingServiceRoutingId") is not None else None
+    return options.skills_queue if row.get("PendingServiceRoutingId") is not None else None
 
 
 def _channel(row: Fields, contact: str, options: SalesforceOptions) -> str:
-    service_channel = name_or_none(row, "ServiceChannelId")
+    service_channel = id_or_none(row, "ServiceChannelId")
     return options.channels.get(service_channel or "") or _PREFIXES.get(contact[:3], "task")
