@@ -56,8 +56,7 @@ class AmiWriter:
         self._members: dict[str, _Member] = {}
         self._waits: dict[str, _Wait] = {}
         self._counts: dict[str, int] = {}
-        self._legs: dict[tuple[str, str], _Wait] = {}
-        self._direct: set[tuple[str, str]] = set()
+        self._answers: dict[tuple[str, str], int] = {}
         self._tell: dict[Kind, Callable[[Happening], Iterable[Headers]]] = {
             Kind.HIRED: self._hired,
             Kind.STATUS: self._status,
@@ -168,19 +167,16 @@ class AmiWriter:
         contact, agent = _contact(happening), _agent(happening)
         member = self._members.setdefault(agent.id, _Member())
         member.calls += 1
-        key = contact.id, agent.id
-        if happening.facts:
-            self._direct.add(key)
-        else:
+        if not happening.facts:
             member.taken += 1
             yield self._leaves(contact)
-            wait = self._legs[key] = self._waits.pop(contact.id)
+            wait = self._waits.pop(contact.id)
             yield {
                 **self._of_agent("AgentConnect", happening),
                 "HoldTime": str((happening.at - wait.at) // 1000),
                 "RingTime": "4",
             }
-            self._legs[key] = _Wait(wait.queue, happening.at)
+            self._answers[contact.id, agent.id] = happening.at
         if member.calls == 1:
             yield from self._each_queue("QueueMemberStatus", agent.id)
 
@@ -200,19 +196,17 @@ class AmiWriter:
 
     def _hung_up(self, happening: Happening) -> Iterable[Headers]:
         contact, agent = _contact(happening), _agent(happening)
-        key = contact.id, agent.id
         member = self._members[agent.id]
         member.calls -= 1
         transferred = happening.note == "transferred"
-        leg = self._legs.pop(key, None)
-        self._direct.discard(key)
-        if leg is not None:
+        answered = self._answers.pop((contact.id, agent.id), None)
+        if answered is not None:
             if transferred:
                 yield _blind_transfer(contact, agent)
             yield {
                 **self._of_agent("AgentComplete", happening),
                 "HoldTime": "0",
-                "TalkTime": str((happening.at - leg.at) // 1000),
+                "TalkTime": str((happening.at - answered) // 1000),
                 "Reason": "transfer" if transferred else "caller",
             }
         if not member.calls:
