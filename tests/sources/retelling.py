@@ -31,13 +31,28 @@ class Telling:
     end: int
     settings: dict[str, Any]
 
-    def figures(self, payloads: list[bytes], **options: Any) -> dict[str, int]:
-        """What the payloads make: figures as in `truth`, and `inconsistent`."""
+    def view(self, payloads: list[bytes], **options: Any) -> dict[str, Any]:
+        """The snapshot at the end."""
         settings = parse_site(self.settings | {"sources": {self.name: options}}, "plan")
         read = FORMATS[self.name]
         history = read_history(payloads, read, settings.site, None, _refused, settings)
         assert history.last is not None
         (view,) = snapshots(history, settings, [max(history.last, self.end)])
+        return view
+
+    def agents_time(self, payloads: list[bytes]) -> dict[str, int]:
+        """Milliseconds of all agents by `team/state`."""
+        teams = self.view(payloads)["teams"]
+        return {
+            f"{team}/{name}": value
+            for team, figures in teams.items()
+            for name, value in figures["windows"]["total"].items()
+            if name.endswith("_ms")
+        }
+
+    def figures(self, payloads: list[bytes], **options: Any) -> dict[str, int]:
+        """What the payloads make: figures as in `truth`, and `inconsistent`."""
+        view = self.view(payloads, **options)
         counted = {
             queue: [figures["windows"]["total"] for figures in channels.values()]
             for queue, channels in view["queues"].items()
@@ -47,7 +62,8 @@ class Telling:
 
 def telling(name: str, options: Options = CROWDED) -> Telling:
     """A centre as a platform tells it."""
-    simulation = Simulation(replace(options, platform=name))
+    platform = "" if name == "canonical" else name
+    simulation = Simulation(replace(options, platform=platform))
     records = list(simulation.records())
     plan = simulation.centres[0].plan
     counted: dict[str, list[dict[str, int]]] = {}

@@ -96,6 +96,13 @@ def test_a_centre_comes_back_as_it_was(told: Telling) -> None:
     assert all(told.truth[counter] for counter in happened)
 
 
+def test_agents_spend_their_time_as_they_did(told: Telling) -> None:
+    canonical = telling("canonical")
+    truth = canonical.agents_time(canonical.payloads)
+    assert told.agents_time(told.payloads) == truth
+    assert sum(truth.values()) > 0
+
+
 def test_contact_events_alone_tell_all_but_rings_and_the_moments_of_holds(told: Telling) -> None:
     alone = [payload for payload in told.payloads if b'"detail"' in payload]
     figures = told.figures(alone, legs="contact-events")

@@ -77,6 +77,18 @@ def test_a_centre_comes_back_as_it_was(told: Telling) -> None:
     assert all(told.truth[counter] for counter in happened)
 
 
+def test_agents_spend_their_time_as_they_did(told: Telling) -> None:
+    canonical = telling("canonical")
+    truth = canonical.agents_time(canonical.payloads)
+    figures = told.agents_time(told.payloads)
+    for figure, value in truth.items():
+        team, state = figure.split("/")
+        if state == "talk_ms":
+            value += truth[f"{team}/hold_ms"]
+        assert figures[figure] == (0 if state == "hold_ms" else value), figure
+    assert sum(truth.values()) > 0
+
+
 def test_any_order_and_repeats_change_no_figure(told: Telling) -> None:
     straight = told.figures(told.payloads, canceled_reasons=REASONS)
     for seed in (1, 2):

@@ -78,8 +78,10 @@ class TwilioWriter:
     def _hired(self, happening: Happening) -> Iterator[Json]:
         agent = happening.agent
         assert agent is not None
-        self._activities[agent.id] = ("Offline", happening.at)
-        yield self._event("worker.created", happening.at, self._worker(agent, "Offline"))
+        # A worker exists before it signs in, which the centre does in one moment.
+        created = happening.at - 1_000
+        self._activities[agent.id] = ("Offline", created)
+        yield self._event("worker.created", created, self._worker(agent, "Offline"))
 
     def _status(self, happening: Happening) -> Iterator[Json]:
         agent, at = happening.agent, happening.at

@@ -90,6 +90,9 @@ class AgentEvents:
         elif name == old.text("Name") and since == old.moment("StartTimestamp"):
             return []
         state = self._state(status, name)
+        if kind == "LOGIN" and state == "offline":
+            # Who was offline still is; a status that follows at once would have no order with it.
+            return []
         return [
             self._context.event(
                 "agent.state",
