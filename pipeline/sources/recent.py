@@ -31,6 +31,10 @@ class Recent:
                 return
             del self._met[old]
 
+    def drop(self, met: str) -> None:
+        """Forget an id."""
+        self._met.pop(met, None)
+
     def get(self, met: str) -> tuple[int, str] | None:
         """When an id was met and what was told of it; None if it is not known."""
         return self._met.get(met)

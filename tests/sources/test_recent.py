@@ -12,6 +12,9 @@ def test_an_id_keeps_what_was_told_first() -> None:
     assert recent.get("a") == (10, "first")
     assert "a" in recent
     assert recent.get("b") is None
+    recent.drop("a")
+    recent.drop("b")
+    assert "a" not in recent
 
 
 def test_the_oldest_go_beyond_the_number() -> None:

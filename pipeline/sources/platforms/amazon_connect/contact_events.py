@@ -109,11 +109,19 @@ class ContactEvents:
     def _disconnected(self, detail: Part, contact: str, initiation: str) -> list[Event]:
         agent = detail.part("agentInfo")
         at = detail.at("disconnectTimestamp")
+        # Read before anything is remembered, as it may be refused.
+        previous = detail.text("previousContactId")
+        events: list[Event] = []
         if agent.moment("connectedToAgentTimestamp") is None:
-            return self._unanswered(detail, contact, initiation, at) if self._waits else []
-        if not self._legs:
-            return []
-        return self._released(detail, contact, agent, at)
+            if self._waits:
+                events = self._unanswered(detail, contact, initiation, at)
+        elif self._legs:
+            events = self._released(detail, contact, agent, at)
+        if initiation == "TRANSFER" and previous is not None:
+            # Who was asked or brought in is gone again: if the first agent still talks, what was
+            # begun as a transfer was a consultation or a conference.
+            self._moved.drop(previous)
+        return events
 
     def _released(self, detail: Part, contact: str, agent: Part, at: int) -> list[Event]:
         event = self._context.event
