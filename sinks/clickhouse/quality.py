@@ -109,7 +109,7 @@ class Quality:
                 continue
             began = time.monotonic()
             await self.look(mine)
-            wait = max(self._every_s, SHARE * (time.monotonic() - began))
+            wait = rest(self._every_s, time.monotonic() - began)
 
     async def look(self, partitions: Collection[int]) -> None:
         """Ask and tell once for the sites of these partitions. What fails is counted and logged."""
@@ -175,6 +175,11 @@ class Quality:
     async def _ask(self, sql: str) -> list[list[Any]]:
         statement = sql.replace("{db}", self._database, 1)
         return [list(row) for row in await self._store.check(statement, LIMITS)]
+
+
+def rest(every_s: float, took_s: float) -> float:
+    """Seconds from the end of a look that took so long until the next one."""
+    return max(every_s, SHARE * took_s)
 
 
 _NONE: Figures = {**dict.fromkeys(COUNTS, 0), **dict.fromkeys(RATIOS)}

@@ -112,7 +112,7 @@ export class Quality {
     const all = said?.all ?? {};
     for (const card of this.cards) fillCard(card, all, Boolean(said));
     const names = board.queue_names ?? {};
-    const queues = Object.entries(said?.queues ?? {}).flatMap(([queue, channels]) => Object.entries(channels).map(([channel, figures]) => ({ key: `${queue}\u0000${channel}`, heads: [queue ? (names[queue] ?? queue) : "Unknown", channel], figures })));
+    const queues = Object.entries(said?.queues ?? {}).flatMap(([queue, channels]) => Object.entries(channels).map(([channel, figures]) => ({ key: `${queue}\u0000${channel}`, heads: [queue ? (names[queue] ?? queue) : "No queue known", channel], figures })));
     fillTable(this.queues, queues);
     const teams = Object.entries(said?.teams ?? {}).map(([team, figures]) => ({ key: `t${team}`, heads: [board.team_names?.[team] || team || "No team"], figures }));
     fillTable(this.teams, teams);
@@ -138,7 +138,7 @@ export class Quality {
       ["head", `${label} (${short}), ${DAYS[days].text}`],
       ["", `= ${formula}`],
       ["sum", all ? `${sum(all)} = ${all[kpi] == null ? "no data" : show(all[kpi])}` : ""],
-      ["", open && all?.repeat_n ? `${integer(all.repeat_resolved)} resolved, ${integer(all.repeat_repeated)} repeated, ${integer(all.repeat_provisional)} provisional: their repeat window lasts.` : ""],
+      ["", open && all?.repeat_n ? `${integer(all.repeat_resolved)} resolved, ${integer(all.repeat_repeated)} repeated, ${integer(all.repeat_provisional)} open: their repeat window lasts, so the figure may still fall.` : ""],
       ["", open && all?.fcr_repeat_final != null ? `Of contacts whose window has passed: ${percent(all.fcr_repeat_final)}` : ""],
       ["faint", said ? `As of ${moment(said.at, board)}.` : ""],
     ];
@@ -165,7 +165,7 @@ function fillCard({ kpi, show, foot, open, node, value, footNode, openNode }, fi
   if (!open) return;
   const provisional = known ? open(figures) : 0;
   setData(node, "provisional", provisional ? "1" : "");
-  setText(openNode, provisional ? `Provisional: ${contacts(provisional)} still open` : "");
+  setText(openNode, provisional ? `Provisional: ${integer(provisional)} open` : "");
 }
 
 function table(title, heads) {
@@ -201,11 +201,10 @@ function fillRow(node, { key, heads, figures }) {
     const card = CARDS[i];
     const text = card.show(figures[kpi]);
     const provisional = card.open?.(figures);
-    setFigure(value, provisional ? `${text} *` : text, "none");
-    if (provisional) cell.title = `Provisional: ${contacts(provisional)} still open`;
-    else cell.removeAttribute("title");
+    setFigure(value, text, "none");
+    setData(cell, "provisional", provisional ? "1" : "");
     setData(cell, "kpi", kpi);
     setData(cell, "value", figures[kpi]);
-    setText(n, `n ${integer(figures[card.n])}`);
+    setText(n, `n ${integer(figures[card.n])}${provisional ? `, ${integer(provisional)} open` : ""}`);
   });
 }
