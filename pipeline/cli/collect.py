@@ -162,6 +162,49 @@ def freeswitch(
     _follow(name, platform.SOURCE, lambda: platform.session(login), site, to)
 
 
+@collect.command("finesse")
+def finesse(
+    site: PlatformSite,
+    host: Annotated[str, typer.Option(help="The Finesse server, by the name in its certificate.")],
+    user: Annotated[str, typer.Option(help="The user who is subscribed: a supervisor.")],
+    agents: Annotated[Path, typer.Option(help="A file of agents' ids to follow, one a line.")],
+    team: Annotated[
+        list[str] | None, typer.Option(help="A team's id to follow; may be repeated.")
+    ] = None,
+    port: Annotated[int, typer.Option(help="Its port for XMPP over TLS.")] = 5223,
+    domain: Annotated[str, typer.Option(help="Its XMPP domain; default: the host.")] = "",
+    ca: Annotated[Path | None, typer.Option(help="Its certificate, where no CA signed it.")] = None,
+    rest: Annotated[str, typer.Option(help="Its REST API; default: https://HOST:8445.")] = "",
+    to: To = "",
+) -> None:
+    """Follow the Notification Service of a Cisco Finesse until stopped: agents and their dialogs.
+
+    The password is in CALLBOARD_FINESSE_PASSWORD or in the file CALLBOARD_FINESSE_PASSWORD_FILE
+    names.
+    """
+    from pipeline.collect import finesse as platform
+    from pipeline.collect.secrets import SecretError, secret_of
+
+    try:
+        password = secret_of("CALLBOARD_FINESSE_PASSWORD", os.environ)
+        ids = tuple(line.strip() for line in agents.read_text().splitlines() if line.strip())
+    except (SecretError, OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(str(error)) from None
+    login = platform.Login(
+        host=host,
+        user=user,
+        password=password,
+        agents=ids,
+        teams=tuple(team or ()),
+        port=port,
+        domain=domain,
+        rest=(rest or f"https://{host}:8445").rstrip("/"),
+        ca=ca,
+    )
+    name = f"Finesse at {host}:{port}"
+    _follow(name, platform.SOURCE, lambda: platform.session(login), site, to)
+
+
 def _follow(name: str, source: str, open_session: Open, site: str, to: str) -> None:
     """Hand what a platform says to the door until stopped; what cannot be mended is said."""
     from pipeline.collect import link
