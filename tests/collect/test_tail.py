@@ -189,6 +189,21 @@ def test_what_was_read_after_the_copy_was_made_is_not_read_again(log: Log, resta
     assert log.read == log.written
 
 
+def test_a_copy_that_is_still_being_made_ends_in_no_line(log: Log) -> None:
+    log.write(12)
+    log.take()
+    log.rename("-1")
+    log.write(20)
+    whole = log.path.read_bytes()
+    log.file(".1").write_bytes(whole[:300])
+    log.take()
+    log.file(".1").write_bytes(whole)
+    os.truncate(log.path, 0)
+    log.write(1)
+    log.take()
+    assert list(dict.fromkeys(log.read)) == log.written
+
+
 @pytest.mark.parametrize("restart", [False, True])
 def test_after_truncation_alone_reading_begins_at_the_beginning(
     log: Log, restart: bool, caplog: pytest.LogCaptureFixture

@@ -98,8 +98,8 @@ class Follower:
             return self._complete(file, rest) or self._last(file, rest, following)
 
     def position(self) -> Position | None:
-        """The position of the file being read, None while there is none."""
-        return self._file.position() if self._file is not None else None
+        """The position now, None before the first look."""
+        return self._file.position() if self._file is not None else self._sought
 
     def close(self) -> None:
         """Let go of the file."""
@@ -110,23 +110,26 @@ class Follower:
     # Where to begin
 
     def _begin(self) -> _Open | None:
-        if self._sought is None:
-            return self._begin_anew()
         files = siblings(self._path)
-        found = find(files, self._sought)
+        if files is None:
+            return None
+        if self._sought is None:
+            self._sought = Position(0, 0, 0, others=tuple(f.inode for f in files if not f.is_log))
+            return self._begin_anew(files)
+        sought = self._sought
+        if not sought.head_bytes:
+            fresh = [f for f in files if not f.compressed and f.inode not in sought.others]
+            return self._open(fresh[0], 0) if fresh else None
+        found = find(files, sought)
         if found is not None:
-            return self._open(found.path, min(self._sought.offset, found.size), found)
-        if not self._sought.head_bytes:
-            return self._open(self._path, 0)
-        following = self._after_gap(files, self._sought)
-        return None if following is None else self._open(following.path, 0, following)
+            return self._open(found, min(sought.offset, found.size))
+        following = self._after_gap(files, sought)
+        return None if following is None else self._open(following, 0)
 
-    def _begin_anew(self) -> _Open | None:
-        file = self._open(self._path, 0)
+    def _begin_anew(self, files: list[Sibling]) -> _Open | None:
+        file = self._open(files[-1], 0) if files and files[-1].is_log else None
         if file is not None and self._from_end:
             file.offset = _last_line_start(file.fd)
-        # What is written to a log that is yet to come was not there at the start.
-        self._from_end = False
         return file
 
     def _after_gap(self, files: list[Sibling], sought: Position) -> Sibling | None:
@@ -145,21 +148,21 @@ class Follower:
             _name_compressed(files, None, newer[0] if newer else None)
         return newer[0] if newer else None
 
-    def _open(self, path: Path, offset: int, seen: Sibling | None = None) -> _Open | None:
-        """Go over to a file as `seen`; None, and nothing has changed, if it was just renamed."""
+    def _open(self, seen: Sibling, offset: int) -> _Open | None:
+        """Go over to a file; None, and nothing has changed, if it is not what was seen any more."""
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            fd = os.open(seen.path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
-        stat = os.fstat(fd)
-        if seen is not None and (stat.st_dev, stat.st_ino) != (seen.device, seen.inode):
+        stat, head = os.fstat(fd), os.pread(fd, HEAD_BYTES, 0)
+        same = (stat.st_dev, stat.st_ino) == (seen.device, seen.inode)
+        if not same or not head.startswith(seen.head):
             os.close(fd)
             return None
         self.close()
-        head = os.pread(fd, HEAD_BYTES, 0)
         self._file = _Open(fd, offset, head, stat.st_dev, stat.st_ino)
         self._sought, self._gap_told = None, False
-        log.info("reading %s from byte %d", path, offset)
+        log.info("reading %s from byte %d", seen.path, offset)
         return self._file
 
     # Reading
@@ -208,7 +211,7 @@ class Follower:
             return None
         written = os.fstat(file.fd).st_mtime_ns
         here = (False, began(file.head), written)
-        files = siblings(self._path)
+        files = siblings(self._path) or []
         later = [one for one in files if one.order > here and (one.device, one.inode) != place]
         following = next((one for one in later if not one.compressed), None)
         if following is None or 0 <= time.time_ns() - written < self._quiet_ns:
@@ -218,8 +221,12 @@ class Follower:
 
     def _last(self, file: _Open, rest: bytes, following: Sibling) -> Batch | None:
         """The end of a file, with a line that will never be finished, and on to the next one."""
-        lines = [] if file.skipping or not rest.strip() else [rest]
-        fresh = self._open(following.path, 0, following)
+        if file.head and following.head.startswith(file.head):
+            # Both hold the same: a copy that is still being made, and the log it is made of.
+            offset, lines = min(file.offset, following.size), []
+        else:
+            offset, lines = 0, [] if file.skipping or not rest.strip() else [rest]
+        fresh = self._open(following, offset)
         return None if fresh is None else Batch(lines, fresh.position())
 
 

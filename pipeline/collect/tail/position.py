@@ -23,7 +23,8 @@ class Position:
     """`offset` bytes of a file are safe. `head` is a hash of its first `head_bytes`.
 
     `began` are the digits that its first line begins with, 0 without any. The head itself is not
-    kept, for it may hold a caller's number.
+    kept, for it may hold a caller's number. While a log has no line yet there is no file; `others`
+    are the inodes of those that were there before its first line.
     """
 
     device: int
@@ -32,6 +33,7 @@ class Position:
     head_bytes: int = 0
     head: str = ""
     began: int = 0
+    others: tuple[int, ...] = ()
 
     def begins(self, head: bytes) -> bool:
         """Whether a file that begins with `head` may be the one of this position."""
@@ -56,7 +58,8 @@ def load(path: Path) -> Position | None:
         kept = orjson.loads(text)
         place = [_whole(kept[name]) for name in ("device", "inode", "offset")]
         head = (_whole(kept["head_bytes"]), str(kept["head"]), _whole(kept["began"]))
-        return Position(place[0], place[1], place[2], *head)
+        others = tuple(_whole(inode) for inode in kept["others"])
+        return Position(place[0], place[1], place[2], *head, others=others)
     except (ValueError, KeyError, TypeError):
         raise PositionError(f"{path} holds no position of a log; remove it to begin anew") from None
 

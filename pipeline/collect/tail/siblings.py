@@ -46,25 +46,32 @@ def began(head: bytes) -> int:
     return int(digits.group()) if digits else 0
 
 
-def siblings(log: Path) -> list[Sibling]:
+def siblings(log: Path) -> list[Sibling] | None:
     """The log and what it was rotated into (`LOG.1`, `LOG-20240115`, `LOG.2.gz`…), oldest first.
 
-    Empty files are left out. One that goes while it is looked at is not there.
+    Left out are empty files, and the log while its first line is being written. None if files were
+    renamed meanwhile: one of them might have been missed.
     """
-    found = []
-    names = [name for name in _names(log.parent) if _is_of(log.name, name)]
-    for name in names:
-        sibling = _look(log.parent / name, name == log.name)
-        if sibling is not None and sibling.size:
-            found.append(sibling)
-    return sorted(found, key=lambda one: one.order)
+    before = _names(log)
+    found = [_look(log.parent / name, name == log.name) for name in before]
+    seen = {one.path.name: one.inode for one in found if one is not None}
+    if seen != before or _names(log) != before:
+        return None
+    there = (one for one in found if one is not None and one.size and _told_apart(one))
+    return sorted(there, key=lambda one: one.order)
 
 
-def _names(folder: Path) -> list[str]:
+def _names(log: Path) -> dict[str, int]:
+    names = {}
     try:
-        return os.listdir(folder)
+        with os.scandir(log.parent) as entries:
+            for entry in entries:
+                # Not entry.inode(): layered file systems give other numbers in listings.
+                if _is_of(log.name, entry.name) and entry.is_file():
+                    names[entry.name] = entry.stat().st_ino
     except FileNotFoundError:
-        return []
+        return {}
+    return names
 
 
 def _is_of(log: str, name: str) -> bool:
@@ -73,14 +80,23 @@ def _is_of(log: str, name: str) -> bool:
 
 def _look(path: Path, is_log: bool) -> Sibling | None:
     try:
+        stat, head = path.stat(), b""
         with path.open("rb", buffering=0) as file:
             stat = os.fstat(file.fileno())
             head = file.read(HEAD_BYTES) or b""
-    except OSError:
+    except FileNotFoundError:
         return None
-    return Sibling(
-        path, stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, head, is_log
-    )  # fmt: skip
+    except PermissionError:
+        # Rotated files may be root's alone. Without a head it is none that is sought.
+        if is_log:
+            raise
+    size = stat.st_size if head else 0
+    return Sibling(path, stat.st_dev, stat.st_ino, size, stat.st_mtime_ns, head, is_log)
+
+
+def _told_apart(one: Sibling) -> bool:
+    # Half a first line may begin the next log just as well.
+    return not one.is_log or b"\n" in one.head or len(one.head) == HEAD_BYTES
 
 
 def find(files: list[Sibling], position: Position) -> Sibling | None:
@@ -98,6 +114,4 @@ def find(files: list[Sibling], position: Position) -> Sibling | None:
     ]
     place = (position.device, position.inode)
     same = [one for one in fitting if (one.device, one.inode) == place]
-    # A file that was empty begins as all do; of that one only the inode was known.
-    others = fitting if position.head_bytes else []
-    return next(iter([*same, *others]), None)
+    return next(iter([*same, *fitting]), None)
