@@ -25,6 +25,7 @@ from tests.collect.scripted import serving, until
 from tests.collect.sources_door import SourcesDoor, open_sources_door
 from tests.sources.fixtures import fixture_of
 
+NOW = 1_705_312_800_000
 QUICK = Pace(first_s=0.01, most_s=0.05, patience_s=0.1, farewell_s=10.0)
 NODES = [
     "/finesse/api/User/1017",
@@ -44,6 +45,7 @@ def login_to(server: FinesseScript, **changes: Any) -> Login:
         "port": server.port,
         "domain": DOMAIN,
         "tls": False,
+        "now": lambda: NOW,
     }
     return Login(**(made | changes))
 
@@ -125,7 +127,8 @@ async def test_how_things_stand_is_asked_first(caplog: pytest.LogCaptureFixture)
         await until(lambda: len(door.taken) == 2)
     translator = SOURCES[SOURCE].begin("s", {})
     (event,) = [event for payload in door.taken for event in translator.translate(payload)]
-    assert (event["agent"], event["state"]) == ("1017", "available")
+    # It has been so for longer than an event may be old, so it is so now.
+    assert (event["agent"], event["state"], event["ts"]) == ("1017", "available", NOW)
     assert "does not tell /finesse/api/User/1099" in caplog.text
 
 
@@ -187,8 +190,8 @@ async def test_a_door_that_fails_loses_nothing() -> None:
             await until(lambda: len(server.nodes) == len(NODES))
             for node, update in updates:
                 await server.publish(node, update)
-            expected = {orjson.dumps({"node": n, "update": u}) for n, u in updates}
-            await until(lambda: set(door.taken) == expected)
+            expected = [{"node": n, "update": u, "received": NOW} for n, u in updates]
+            await until(lambda: set(door.taken) == {orjson.dumps(each) for each in expected})
 
 
 async def test_unescaped_notifications_are_read_too() -> None:

@@ -18,6 +18,7 @@ from pipeline.sources.platforms.cisco_finesse import FinesseTranslator
 from pipeline.sources.source import Unread
 from schemas.kpis import COUNTERS
 from schemas.settings import parse_site
+from tests.engine.subjects import EngineSubject, frame
 from tests.sources.fixtures import fixture_of
 from tests.sources.round_trip import BUSY, RoundTrip, Totals, round_trip
 
@@ -268,3 +269,14 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(logins) <= 20
     assert len(dialogs) <= 50
     assert len(contacts) <= 50
+
+
+def test_a_state_that_began_long_ago_is_not_late() -> None:
+    (fresh,), (old,) = (translator().translate(payload) for payload in lines(72, 73))
+    hour = 3_600_000
+    assert (fresh["ts"], old["ts"]) == (1_705_310_340_000, 1_705_312_800_000)
+    board, late = EngineSubject().live([frame([old], old["ts"] + 500)])
+    assert late == []
+    assert board.agents() == {"available": 1}
+    (told,) = translator(fresh_s=hour).translate(lines(73, 73)[0])
+    assert told["ts"] == fresh["ts"]

@@ -18,6 +18,7 @@ from pipeline.sources.platforms.cisco_tcd.calls import DISPOSITIONS
 from pipeline.sources.source import Unread
 from schemas.kpis import COUNTERS
 from schemas.settings import parse_site
+from tests.engine.subjects import EngineSubject, frame, tick
 from tests.sources.round_trip import BUSY
 
 EXACT = ("answered", "abandoned", "declined", "handled", "transferred")
@@ -267,3 +268,19 @@ def test_states_of_other_media_are_not_the_agents() -> None:
     assert events(row | {"TimeZone": 0, "MRDomainID": 1})
     assert events(row | {"TimeZone": 0, "MRDomainID": 5002}) == []
     assert events(row | {"TimeZone": 0, "MRDomainID": 5002}, media=["5002"])
+
+
+def test_a_long_call_that_is_told_at_its_end_is_not_late() -> None:
+    made = events(TCD | {"TalkTime": 7_200})
+    board, late = EngineSubject().live([tick(END), frame(made, END + 6_000)])
+    assert late == []
+    assert board.counted("5100") == {
+        "offered": 1,
+        "answered": 1,
+        "wait_ms": 23_000,
+        "sl_missed": 1,
+        "handled": 1,
+        "talk_ms": 7_200_000,
+        "hold_ms": 5_000,
+        "wrap_ms": 10_000,
+    }

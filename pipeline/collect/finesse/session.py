@@ -7,7 +7,8 @@ import base64
 import logging
 import re
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,10 @@ _PROLOG = re.compile(r"^\s*<\?xml[^>]*\?>")
 log = logging.getLogger(__name__)
 
 
+def _wall_clock() -> int:
+    return time.time_ns() // 1_000_000
+
+
 @dataclass(frozen=True, slots=True)
 class Login:
     """Where, as whom, and whose nodes to follow.
@@ -52,6 +57,7 @@ class Login:
     resource: str = "callboard"
     connect_s: float = 10.0
     ping_s: float = 15.0
+    now: Callable[[], int] = _wall_clock
 
     @property
     def nodes(self) -> list[str]:
@@ -198,8 +204,9 @@ class _Session:
                 log.warning("Finesse does not subscribe us to %s; nothing comes of it", node)
         if stanza.tag != "message":
             return []
+        now = self._login.now()
         return [
-            orjson.dumps({"node": items.get("node", ""), "update": update})
+            orjson.dumps({"node": items.get("node", ""), "update": update, "received": now})
             for items in stanza.iterfind("event/items")
             for update in _updates(items)
         ]
@@ -225,7 +232,7 @@ class _Session:
                 answers = await asyncio.gather(*(self._get(http, path, context) for path in some))
                 for path, text in zip(some, answers, strict=True):
                     if text:
-                        yield _as_update(path, text)
+                        yield _as_update(path, text, self._login.now())
                 if self._clock() >= self._next_ping:
                     self._pings = 0  # answers wait unread while REST is asked
                     await self._ping()
@@ -256,10 +263,10 @@ def _updates(items: Element) -> list[str]:
     return found
 
 
-def _as_update(path: str, text: str) -> bytes:
+def _as_update(path: str, text: str, now: int) -> bytes:
     body = _PROLOG.sub("", text).strip()
     update = (
         f"<Update><data>{body}</data><event>PUT</event><requestId></requestId>"
         f"<source>{escape(path)}</source></Update>"
     )
-    return orjson.dumps({"node": path, "update": update})
+    return orjson.dumps({"node": path, "update": update, "received": now})

@@ -13,7 +13,7 @@ from xml.etree.ElementTree import Element, ParseError, fromstring
 import orjson
 
 from pipeline.sources.source import Unread
-from pipeline.sources.values import iso, shown
+from pipeline.sources.values import iso, shown, whole_or_none
 from schemas.events import MAX_ID
 
 MOST_CHARACTERS = 262_144
@@ -41,12 +41,16 @@ _USER = re.compile(r"^/finesse/api/User/([^/]+)")
 
 
 class Notification(NamedTuple):
-    """`kind` is the object in `data`; `event` is POST, PUT or DELETE; `node` may be empty."""
+    """`kind` is the object in `data`; `event` is POST, PUT or DELETE; `node` may be empty.
+
+    `received` is when a collector was told it, epoch ms.
+    """
 
     kind: str
     event: str
     node: str
     source: str
+    received: int | None
     data: Element | None
 
     @property
@@ -59,10 +63,10 @@ class Notification(NamedTuple):
 def read(payload: bytes, variables: bool) -> Notification:
     """The notification of a payload; without `variables` call variables may be left out.
 
-    A payload is `{"node": …, "update": "<Update>…"}`, the update as a JSON string, or the XML
-    itself. Raises `Unread`.
+    A payload is `{"node": …, "update": "<Update>…", "received": …}`, the update as a JSON string,
+    or the XML itself. Raises `Unread`.
     """
-    node, text = _update(payload)
+    node, text, received = _update(payload)
     root = parse(text, variables)
     if root.tag != "Update":
         raise Unread("update", f"not an Update but {shown(root.tag)}")
@@ -72,11 +76,11 @@ def read(payload: bytes, variables: bool) -> Notification:
     source = root.findtext("source", "").strip()
     event = root.findtext("event", "").strip().upper()
     if not len(data):
-        return Notification(_NOTHING, event, node, source, None)
+        return Notification(_NOTHING, event, node, source, received, None)
     kind = _KINDS.get(data[0].tag.lower())
     if kind is None:
         raise Unread("update.data", f"holds an unknown {shown(data[0].tag)}")
-    return Notification(kind, event, node, source, data[0])
+    return Notification(kind, event, node, source, received, data[0])
 
 
 def parse(text: str, variables: bool = True) -> Element:
@@ -135,11 +139,11 @@ def kind(payload: bytes) -> str:
         return "unreadable"
 
 
-def _update(payload: bytes) -> tuple[str, str]:
+def _update(payload: bytes) -> tuple[str, str, int | None]:
     start = payload.lstrip()
     if start[:1] == b"<":
         try:
-            return "", start.decode()
+            return "", start.decode(), None
         except UnicodeDecodeError as error:
             raise Unread("payload", f"not UTF-8: {error}") from None
     try:
@@ -147,7 +151,7 @@ def _update(payload: bytes) -> tuple[str, str]:
     except orjson.JSONDecodeError as error:
         raise Unread("payload", f"not JSON: {error}") from None
     if isinstance(obj, str):
-        return "", obj
+        return "", obj, None
     if not isinstance(obj, dict):
         raise Unread("payload", f"neither an object nor text but {shown(obj)}")
     node, update = obj.get("node"), obj.get("update")
@@ -155,7 +159,7 @@ def _update(payload: bytes) -> tuple[str, str]:
         raise Unread("node", f"should be text, not {shown(node)}")
     if not isinstance(update, str):
         raise Unread("update", f"should be text, not {shown(update)}")
-    return node or "", update
+    return node or "", update, whole_or_none(obj, "received")
 
 
 def _without_variables(text: str) -> str | None:

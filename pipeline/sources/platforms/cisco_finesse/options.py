@@ -28,5 +28,8 @@ class FinesseOptions(NoOptions):
     """What it means that a ring ends with the caller dropped too."""
     agent_media: str = "voice"
     """Id or name of the Media Routing Domain that gives the agents' states, where not voice."""
+    fresh_s: int = Field(default=600, ge=0)
+    """A state that began longer ago is told at the moment a collector received it: an event of its
+    beginning would be late."""
     channels: dict[str, Channel] = Field(default_factory=dict)
     """The channel of each mediaType; others go by their name."""

@@ -61,7 +61,7 @@ class Users:
     def events(self, note: Notification, data: Element) -> list[Event]:
         """The events of a User, Team or Media notification. Raises `Unread`."""
         if note.kind == "Media":
-            return self._media(data)
+            return self._media(note, data)
         if self._options.agent_media != "voice":
             return []
         made = [self._user(user, texts_of(user), note) for user in users_of(note, data)]
@@ -73,9 +73,9 @@ class Users:
             # An administrator has removed the user, or only names have changed.
             return None
         code, team = element.find("ReasonCode"), self._team(user, note)
-        return self._state(user, code, login_of(user, note), _known(_STATES, state), team)
+        return self._state(note, user, code, login_of(user, note), _known(_STATES, state), team)
 
-    def _media(self, element: Element) -> list[Event]:
+    def _media(self, note: Notification, element: Element) -> list[Event]:
         """Only a centre without voice has its agents' states from a medium."""
         media = texts_of(element)
         wanted = self._options.agent_media
@@ -85,11 +85,12 @@ class Users:
         match = _USER_URI.search(text_in(media, "uri"))
         if match is None:
             raise Unread("update.data.Media.uri", "names no user")
-        event = self._state(media, element.find("ReasonCode"), match[1], state, None)
+        event = self._state(note, media, element.find("ReasonCode"), match[1], state, None)
         return [] if event is None else [event]
 
     def _state(
         self,
+        note: Notification,
         texts: Texts,
         code: Element | None,
         agent: str,
@@ -99,6 +100,8 @@ class Users:
         since = moment_in(texts, "stateChangeTime")
         if state is None or since is None:
             return None
+        if note.received is not None and note.received - since > self._options.fresh_s * 1000:
+            since = note.received
         reason = _reason(texts, code)
         return self._context.event(
             "agent.state", since, agent=agent, state=state, reason=reason, team=team
