@@ -1,4 +1,4 @@
-"""`python -m bench [engine] [worker] [latency]` measures, prints, and keeps figures as JSON."""
+"""`python -m bench [engine] [worker] [translate] [latency]` measures, prints, keeps figures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from rich.console import Console
 
-from bench import engine, latency, worker
+from bench import engine, latency, translate, worker
 from bench.machine import describe, load
 from bench.workload import Size, Workload, write_frames
 
@@ -20,7 +20,12 @@ LIVE_MS, BATCH_MS = 0, 3000
 """How often the source hands over its events: each at once, or what gathered in three seconds."""
 
 _Part = Callable[[list[Workload], int, Console], Any]
-PARTS: dict[str, _Part] = {"engine": engine.run, "worker": worker.run, "latency": latency.run}
+PARTS: dict[str, _Part] = {
+    "engine": engine.run,
+    "worker": worker.run,
+    "translate": translate.run,
+    "latency": latency.run,
+}
 
 
 def main() -> None:
@@ -32,7 +37,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         size = Size(minutes=options.minutes)
         wanted = options.parts or list(PARTS)
-        workloads = _workloads(size, Path(name), console) if set(wanted) - {"latency"} else []
+        framed = bool({"engine", "worker"} & set(wanted))
+        workloads = _workloads(size, Path(name), console) if framed else []
         result["workloads"] = [workload.words for workload in workloads]
         for part in wanted:
             result[part] = PARTS[part](workloads, options.repetitions, console)

@@ -9,7 +9,9 @@ from bench.engine_process import measure
 from bench.probe import Probe
 from bench.probe import _offered as offered
 from bench.stats import Spread, percentile
+from bench.translate import payloads_of, translate
 from bench.workload import Size, read_frames, write_frames
+from pipeline.sources import SOURCES
 from schemas.frames import decode_frame
 
 SMALL = Size(agents=30, queues=4, calls=900, minutes=5)
@@ -73,3 +75,15 @@ def test_a_marker_is_seen_once_and_never_before_it_was_posted() -> None:
     assert (probe.ms, probe.lost) == ([500.0], 1)
     probe._saw(9, 4.0)
     assert (probe.ms, probe.lost) == ([500.0, 1000.0], 0)
+
+
+def test_translation_is_measured_on_all_payloads_of_a_capture() -> None:
+    source = SOURCES["asterisk-queue-log"]
+    payloads = payloads_of(source.name, SMALL.options())
+    done = translate(source, payloads, least_s=0.0001)
+    laps = done.payloads // len(payloads)
+    translator = source.begin("bench", {})
+    events = sum(len(translator.translate(payload)) for payload in payloads)
+    assert (done.payloads, done.events) == (laps * len(payloads), laps * events)
+    assert laps
+    assert events > 100
