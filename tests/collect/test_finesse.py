@@ -173,12 +173,15 @@ async def test_a_living_server_is_pinged() -> None:
     async with (
         open_sources_door(SourcesDoor()) as door,
         serving(FinesseScript()) as server,
-        collecting(server, door, ping_s=0.1),
+        collecting(server, door, ping_s=0.3),
     ):
         await until(lambda: server.pings >= 3)
         node, update = fixture_updates()[0]
-        await server.publish(node, update)
-        await until(lambda: len(door.taken) == 1)
+        while not door.taken:
+            # On a machine that stands still for long the session may just be another one.
+            with suppress(OSError):
+                await server.publish(node, update)
+            await asyncio.sleep(0.05)
 
 
 async def test_a_door_that_fails_loses_nothing() -> None:
@@ -204,9 +207,9 @@ async def test_unescaped_notifications_are_read_too() -> None:
         node, update = fixture_updates()[2]
         await server.publish(node, update, escaped=False)
         await until(lambda: len(door.taken) == 1)
+    escaped = orjson.dumps({"node": node, "update": update, "received": NOW})
     events = [
-        SOURCES[SOURCE].begin("s", {}).translate(payload)
-        for payload in (door.taken[0], orjson.dumps({"node": node, "update": update}))
+        SOURCES[SOURCE].begin("s", {}).translate(payload) for payload in (door.taken[0], escaped)
     ]
     assert events[0] == events[1] != []
 

@@ -255,6 +255,32 @@ def test_any_wrong_text_in_the_xml_is_refused_or_read(wrong: str) -> None:
                 assert made.memory() == [{}, {}, {}]
 
 
+def test_memory_is_bounded_by_the_time_of_events() -> None:
+    """Ended contacts are kept for minutes, those whose end was missed for two days."""
+    made, ring = translator(), orjson.loads(lines(6, 6)[0])["update"]
+    for payload in lines(1, 19):
+        made.translate(payload)
+    assert set(made.memory()[2]) == {"152018-217", "152018-218"}
+    made.translate(ring.replace(">217<", ">300<").replace("16804377", "1").encode())
+    assert set(made.memory()[2]) == {"152018-217", "152018-218", "152018-300"}
+    later = ring.replace("16804377", "2").replace(">217<", ">301<").replace("09:00:", "10:00:")
+    made.translate(later.encode())
+    assert set(made.memory()[2]) == {"152018-300", "152018-301"}
+    # The number of a dialog comes again when the gateway has been restarted.
+    again = later.replace(">301<", ">302<").replace("-15T", "-18T").replace(">2<", ">1<")
+    made.translate(again.encode())
+    assert set(made.memory()[2]) == {"152018-302"}
+
+
+def test_a_dialogs_number_may_come_again_for_another_call() -> None:
+    made = translator()
+    for payload in lines(1, 16):
+        made.translate(payload)
+    other = orjson.loads(lines(6, 6)[0])["update"].replace(">217<", ">400<")
+    events = made.translate(other.replace("T09:00:", "T15:00:").encode())
+    assert {event["contact"] for event in events} == {"152018-400"}
+
+
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cisco_finesse, "_MOST_CONTACTS", 50)
     monkeypatch.setattr(cisco_finesse, "_MOST_ADDRESSES", 20)

@@ -26,6 +26,8 @@ _MOST_CONTACTS = 20_000
 _MOST_ADDRESSES = 50_000
 _ENDED_KEPT_MS = 600_000
 """Copies of a last picture come within moments of it."""
+_OPEN_KEPT_MS = 48 * 3_600_000
+"""The end of a call may be missed; no call lasts as long."""
 
 _AGENTS = frozenset({"User", "Team", "Media"})
 _DIALOGS = frozenset({"Dialog", "Dialogs"})
@@ -90,11 +92,15 @@ class FinesseTranslator(Translator):
         return events
 
     def _contact(self, picture: Picture) -> str:
-        known = self._contact_of.get(picture.dialog)
-        if known is not None:
-            return known
+        """The call's key; that it comes late, or that a dialog is another's, changes nothing."""
         key = id_in(picture.properties, "callKeyCallId")
         day = id_in(picture.properties, "callKeyPrefix")
+        known = self._contact_of.get(picture.dialog, "")
+        record = self._contacts.get(known)
+        # Numbers of dialogs come again: only of a contact that goes on the dialog says which it is.
+        goes_on = record is not None and not _ended(record)
+        if goes_on and (known == picture.dialog or not (key and day)):
+            return known
         if key and day:
             return f"{day}-{key}"
         return self._contact_of.get(text_in(picture.texts, "secondaryId"), picture.dialog)
@@ -147,11 +153,15 @@ class FinesseTranslator(Translator):
         while self._contacts:
             oldest = next(iter(self._contacts))
             record = self._contacts[oldest]
-            ended = record["w"] is None and all(p[0] == GONE for p in record["p"].values())
-            stale = ended and record["n"] < now - _ENDED_KEPT_MS
+            kept = _ENDED_KEPT_MS if _ended(record) else _OPEN_KEPT_MS
+            stale = record["n"] < now - kept
             if not stale and len(self._contacts) <= _MOST_CONTACTS:
                 return
             del self._contacts[oldest]
+
+
+def _ended(record: Record) -> bool:
+    return record["w"] is None and all(part[0] == GONE for part in record["p"].values())
 
 
 SOURCE = Source(
