@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 Headers = dict[str, Any]
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 PIECES = (1, 3, 7, 2, 50, 5, 400)
 
 

@@ -230,7 +230,7 @@ async def test_the_command_reads_its_secret_from_a_file_and_stops_when_told(tmp_
         )
         await until(lambda: "QueueStatusComplete" in names(door))
         command.send_signal(signal.SIGTERM)
-        said, _ = await asyncio.wait_for(command.communicate(), 30)
+        said, _ = await asyncio.wait_for(command.communicate(), 60)
     assert command.returncode == 0, said
     assert b"connected and logged in" in said
     assert asterisk.secret.encode() not in said
