@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.collect.tail import position as positions
+from pipeline.collect.tail import siblings as siblings_module
 from pipeline.collect.tail.follower import CHUNK, Follower
 from pipeline.collect.tail.position import Position, PositionError
-from pipeline.collect.tail.siblings import siblings
+from pipeline.collect.tail.siblings import Sibling, siblings
 
 
 class Log:
@@ -242,7 +243,7 @@ def test_rotations_of_one_second_go_by_when_they_were_written(log: Log) -> None:
         log.written.append(text)
         log.file(name).write_bytes(text + b"\n")
         os.utime(log.file(name), ns=(0, 10**18 + number))
-    assert [one.path.name[-1] for one in siblings(log.path)] == ["b", "a", "c"]
+    assert [one.path.name[-1] for one in siblings(log.path) or []] == ["b", "a", "c"]
 
 
 def test_compressed_files_are_named_as_a_gap(log: Log, caplog: pytest.LogCaptureFixture) -> None:
@@ -285,6 +286,44 @@ def test_an_empty_log_that_was_rotated_before_its_first_line_is_found(log: Log) 
     log.restart()
     log.take()
     assert log.read == log.written
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_log_without_a_line_may_be_copied_and_truncated_before_anyone_looks_again(
+    log: Log, restart: bool
+) -> None:
+    log.path.touch()
+    assert log.follower.next_batch() is None
+    log.kept = log.follower.position()
+    log.write(2)
+    log.copytruncate()
+    log.write(1)
+    if restart:
+        log.restart()
+    log.take()
+    assert log.read == log.written
+
+
+def test_a_listing_during_which_files_are_renamed_is_none(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between `.1` and `.2` a file could be missed, and all its lines with it."""
+    look = siblings_module._look
+
+    def renamed_meanwhile(path: Path, is_log: bool) -> Sibling | None:
+        monkeypatch.setattr(siblings_module, "_look", look)
+        log.rename()
+        return look(path, is_log)
+
+    log.write(2)
+    log.rename()
+    log.write(2)
+    monkeypatch.setattr(siblings_module, "_look", renamed_meanwhile)
+    assert siblings(log.path) is None
+    log.write(1)
+    found = siblings(log.path)
+    assert found is not None
+    assert [one.path.name for one in found] == ["queue_log.2", "queue_log.1", "queue_log"]
 
 
 def test_old_files_are_not_read_for_a_log_that_was_empty(log: Log) -> None:

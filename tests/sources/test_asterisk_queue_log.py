@@ -175,7 +175,7 @@ LINES = st.builds(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(LINES, min_size=1, max_size=12), st.booleans())
 def test_events_equal_what_validation_makes_of_them(lines: list[bytes], wrap: bool) -> None:
     translator = begin(wrap_up_after_calls=wrap)
@@ -223,7 +223,7 @@ def test_a_caller_who_hangs_up_while_it_rings_is_nobodys_decline() -> None:
 def test_whole_seconds_never_put_a_ring_before_its_call() -> None:
     """The member answers or the caller goes at any moment; every moment is cut to its second."""
     rng = random.Random(5)
-    for _ in range(120):
+    for _ in range(60):
         enters = rng.randrange(100_000, 101_000)
         rings = enters + rng.randrange(3_000)
         ends = rings + rng.randrange(20_000)
@@ -395,6 +395,15 @@ def test_a_restart_ends_calls_and_one_read_again_ends_no_newer_ones() -> None:
     assert sorted(e["contact"] for e in again) == ["c", "d", "d"]
     later = told("300|NONE|NONE|NONE|QUEUESTART|", translator)
     assert [e["contact"] for e in later] == ["e", "f", "f"]
+
+
+def test_members_stay_over_a_restart_if_the_site_keeps_them() -> None:
+    lines = "1|CLI|q|A|ADDMEMBER| 2|CLI|q|B|ADDMEMBER| 3|x|NONE|C|AGENTLOGIN|SIP/1 "
+    lines += "4|CLI|q|B|REMOVEMEMBER| 9|NONE|NONE|NONE|QUEUESTART|"
+    assert states(lines)[4:] == [(9, "offline", "")]
+    assert states(lines, persistent_members=False)[4:] == [(9, "offline", "")] * 2
+    again = "12|NONE|q|A|PAUSE|tea 5|NONE|NONE|NONE|QUEUESTART|"
+    assert states(lines + " " + again, persistent_members=False)[6:] == [(12, "not_ready", "tea")]
 
 
 def test_several_servers_of_one_site_do_not_end_each_others_calls() -> None:

@@ -137,13 +137,18 @@ class Agents:
             return False
         return agent.state == WRAP if _is_news(agent, ts) else None
 
-    def restarted(self, ts: int) -> list[tuple[str, Said]]:
-        """Logins of the agent pool are calls, which end with Asterisk; memberships are kept."""
+    def restarted(self, ts: int, members_stay: bool) -> list[tuple[str, Said]]:
+        """Logins of the agent pool are calls, which end with Asterisk; so may memberships."""
         ended = []
         for name, agent in self._agents.items():
-            if agent.logged_in and agent.ts <= ts:
-                agent.logged_in = False
-                ended.append((name, self._say(agent, ts)))
+            if agent.ts > ts or agent.state in ("", OFFLINE):
+                continue
+            if not members_stay:
+                agent.queues = dict.fromkeys(agent.queues, _GONE)
+            elif not agent.logged_in:
+                continue
+            agent.logged_in = False if agent.logged_in else None
+            ended.append((name, self._say(agent, ts)))
         return ended
 
     def memory(self) -> dict[str, Any]:

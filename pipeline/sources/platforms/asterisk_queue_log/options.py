@@ -42,3 +42,5 @@ class QueueLogOptions(NoOptions):
     """Whose clock the times of SQL rows show; `gmt` with `queue_log_realtime_use_gmt`."""
     restart_ends_calls: bool = True
     """Whether QUEUESTART ends all calls; not where several servers write to one site."""
+    persistent_members: bool = True
+    """As in queues.conf; without it a start of Asterisk ends all memberships, without a line."""

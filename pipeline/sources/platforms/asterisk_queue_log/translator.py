@@ -340,7 +340,8 @@ class QueueLog(Translator):
     # Asterisk itself
 
     def _started(self, ts: int, _: Fields) -> list[Event]:
-        if not self.context.options.restart_ends_calls:
+        options = self.context.options
+        if not options.restart_ends_calls:
             return []
         waiting, talking = self._calls.lost(ts)
         events = [self._lost(call, queue, ts) for call, queue in waiting]
@@ -352,4 +353,5 @@ class QueueLog(Translator):
                 }
             )  # fmt: skip
             events.append(self._wrapped(call, agent, ts))
-        return events + [self._state(name, ts, said) for name, said in self._agents.restarted(ts)]
+        agents = self._agents.restarted(ts, options.persistent_members)
+        return events + [self._state(name, ts, said) for name, said in agents]
