@@ -232,6 +232,37 @@ def test_a_status_that_ends_in_the_second_in_which_the_next_begins_leaves_the_ne
     assert (len(at_once), last["state"]) == (2, "not_ready")
 
 
+def test_a_presence_is_said_once_however_often_it_is_polled() -> None:
+    """An agent's state of an hour ago would be late, and a dead letter, each time."""
+    translator = begin()
+    current: dict[str, Any] = {
+        "UserId": "0051",
+        "ServicePresenceStatusId": "0N5a",
+        "StatusStartDate": T,
+        "IsCurrentState": True,
+        "AverageCapacity": 0.0,
+    }
+    assert len(translator.translate(row("UserServicePresence", **current))) == 1
+    busier = current | {"AverageCapacity": 80.0}
+    assert translator.translate(row("UserServicePresence", **busier)) == []
+    ended = busier | {"IsCurrentState": False, "StatusEndDate": T + 7_200_000}
+    (gone,) = translator.translate(row("UserServicePresence", **ended))
+    assert (gone["state"], gone["ts"]) == ("offline", T + 7_200_000)
+    assert translator.translate(row("UserServicePresence", **ended)) == []
+    assert len(begin().translate(row("UserServicePresence", **ended))) == 2
+
+
+def test_an_assignment_that_is_polled_says_only_what_is_new() -> None:
+    translator = begin()
+    ringing = {**CLOSED, "Status": "Assigned"}
+    del ringing["AcceptDateTime"], ringing["CloseDateTime"]
+    assert len(translator.translate(row("AgentWork", **ringing))) == 2
+    assert translator.translate(row("AgentWork", **ringing)) == []
+    types = [event["type"] for event in translator.translate(row("AgentWork", **CLOSED))]
+    assert types == ["contact.wrapped", "contact.released", "contact.answered"]
+    assert translator.translate(row("AgentWork", **CLOSED, ActiveTime=9)) == []
+
+
 def test_who_gave_up_can_be_told_by_the_work_item() -> None:
     option = begin(abandons="work_item")
     call = row("VoiceCall", CallQueuedDateTime=T, CallEndDateTime=T + 9_000)

@@ -6,9 +6,8 @@ EventBridge (`detail`). A row, as the REST API gives it, names its object in `at
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -30,16 +29,17 @@ ROW = "ROW"
 _TYPES = frozenset({"CREATE", "UPDATE", "DELETE", "UNDELETE"})
 _HEADER = "ChangeEventHeader"
 _LONGEST_ID = 200
+_INT64 = 2**63
 
 Fields = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What became of some records of one object; `type` is ROW for a record as it is.
 
-    `at` is the epoch ms of the commit, and (`at`, `order`) puts changes in their order; both are 0
-    for rows. `fields` are those that it has; of a change those that changed, and its header.
+    `at` is the epoch ms of the commit, of a row that of its last change, 0 where that is not in it;
+    (`at`, `order`) puts changes in their order. `fields` are those that a row has, or those that
+    changed, with the header.
     """
 
     entity: str
@@ -56,16 +56,14 @@ def change_of(found: Fields) -> Change:
     header = inner.get(_HEADER)
     if not isinstance(header, dict):
         entity = word_at(inner, "attributes.type")
-        return Change(entity, (name_at(inner, "Id"),), ROW, 0, (0, 0), _given(inner))
-    kind = word_at(header, "changeType")
-    if kind not in _TYPES:
+        at = moment_or_none(inner, "SystemModstamp", "LastModifiedDate") or 0
+        return Change(entity, (name_at(inner, "Id"),), ROW, at, (0, 0), _given(inner))
+    kind = header.get("changeType")
+    if not isinstance(kind, str) or kind not in _TYPES:
         # A gap tells that something was changed and not what: an operator has to read it again.
         reason = f"{shown(kind)} carries no record; query the records and post their rows"
         raise Unread("changeType", reason)
-    order = (
-        whole_or_none(header, "commitNumber") or 0,
-        whole_or_none(header, "sequenceNumber") or 0,
-    )
+    order = (_number(header, "commitNumber"), _number(header, "sequenceNumber"))
     at, entity = epoch_ms_at(header, "commitTimestamp"), word_at(header, "entityName")
     return Change(entity, _record_ids(header), kind, at, order, inner)
 
@@ -76,6 +74,13 @@ def _inner(found: Fields) -> Fields:
         if isinstance(inside, dict):
             found = inside
     return found
+
+
+def _number(header: Fields, name: str) -> int:
+    value = header.get(name)
+    if type(value) is int and 0 <= value < _INT64:
+        return value
+    return whole_or_none(header, name) or 0
 
 
 def _record_ids(header: Fields) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.sources.platforms.salesforce.envelope import Change, Fields
+from pipeline.sources.platforms.salesforce.envelope import ROW, Change, Fields
 
 HOUR_MS = 3_600_000
 LIMITS = {"open": (5_000, 26 * HOUR_MS), "over": (1_000, HOUR_MS), "case": (2_000, 720 * HOUR_MS)}
@@ -35,8 +35,11 @@ class Records:
         self._kept = kept
         self._rows: dict[str, dict[str, Row]] = {group: {} for group in LIMITS}
 
-    def merged(self, change: Change, record_id: str) -> tuple[list[int], Fields]:
-        """The order and the fields of a record once a change is applied; nothing is kept yet."""
+    def merged(self, change: Change, record_id: str) -> tuple[list[int], Fields, set[str]]:
+        """The order and the fields of a record once a change is applied, and what it touches.
+
+        Nothing is kept yet. A row touches what differs from what was known.
+        """
         given, fields = change.fields, {}
         for name in self._kept[change.entity].intersection(given):
             value = given[name]
@@ -53,11 +56,15 @@ class Records:
         open_, over, cases = self._rows.values()
         known = open_.get(key) or over.get(key) or cases.get(key)
         if known is None:
-            return order, fields
+            return order, fields, set(fields)
         known_order, known_fields = known
+        if change.type == ROW:
+            touched = {name for name in fields if known_fields.get(name) != fields[name]}
+        else:
+            touched = set(fields)
         if order < known_order:
-            return known_order, fields | known_fields
-        return order, known_fields | fields
+            return known_order, fields | known_fields, touched
+        return order, known_fields | fields, touched
 
     def keep(self, change: Change, record_id: str, order: list[int], fields: Fields) -> None:
         """Remember a record."""

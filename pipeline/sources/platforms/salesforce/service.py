@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pipeline.sources.platforms.salesforce.envelope import (
-    ROW,
     Change,
     Fields,
     moment_at,
@@ -33,10 +32,13 @@ _MOST_SENTIMENT = 5.0
 _WITHOUT_AGENT = ("Bot", "System")
 
 
-def case(change: Change, row: Fields, context: Context, options: SalesforceOptions) -> list[Event]:
+def case(
+    change: Change, row: Fields, touched: set[str], context: Context, options: SalesforceOptions
+) -> list[Event]:
     """Case: resolved when closed, unresolved when opened and when opened again."""
     closed = _is_closed(row, options)
-    if change.type == "DELETE" or closed is None or not _tells(change, row):
+    # An update of anything but its being closed says nothing.
+    if change.type == "DELETE" or ("IsClosed" if "IsClosed" in row else "Status") not in touched:
         return []
     if closed:
         at = moment_at(row, "ClosedDate", "LastModifiedDate")
@@ -63,15 +65,8 @@ def _is_closed(row: Fields, options: SalesforceOptions) -> bool | None:
     return closed
 
 
-def _tells(change: Change, row: Fields) -> bool:
-    """Whether a change is one of being closed; an update of anything else says nothing."""
-    if change.type in (ROW, "CREATE", "UNDELETE"):
-        return True
-    return change.fields.get("IsClosed" if "IsClosed" in row else "Status") is not None
-
-
 def voice_call(
-    change: Change, row: Fields, context: Context, options: SalesforceOptions
+    change: Change, row: Fields, touched: set[str], context: Context, options: SalesforceOptions
 ) -> list[Event]:
     """VoiceCall: the customer's sentiment; that nobody answered, where the site asks for it."""
     contact, ended = name_at(row, "Id"), moment_or_none(row, "CallEndDateTime")
@@ -79,39 +74,39 @@ def voice_call(
         return []
     events = []
     score = row.get("CustomerSentimentScore")
-    if score is not None:
+    if score is not None and not touched.isdisjoint(("CustomerSentimentScore", "CallEndDateTime")):
         if not isinstance(score, int | float) or isinstance(score, bool):
             raise Unread("CustomerSentimentScore", f"should be a number, not {shown(score)}")
         sentiment = float(score) / _MOST_SENTIMENT
         events.append(context.event("contact.sentiment", ended, contact=contact, score=sentiment))
     waited = moment_or_none(row, "CallQueuedDateTime") is not None
     unheard = waited and moment_or_none(row, "CallAcceptDateTime") is None
-    if unheard and options.abandons == "work_item":
+    if unheard and options.abandons == "work_item" and "CallEndDateTime" in touched:
         events.append(context.event("contact.abandoned", ended, contact=contact))
     return events
 
 
 def messaging_session(
-    change: Change, row: Fields, context: Context, options: SalesforceOptions
+    change: Change, row: Fields, touched: set[str], context: Context, options: SalesforceOptions
 ) -> list[Event]:
     """MessagingSession: that nobody accepted it, where the site asks for it."""
     contact, ended = name_at(row, "Id"), moment_or_none(row, "EndTime")
     accepted = moment_or_none(row, "AcceptTime")
     if ended is None or accepted is not None or row.get("AgentType") in _WITHOUT_AGENT:
         return []
-    if change.type == "DELETE" or options.abandons != "work_item":
+    if change.type == "DELETE" or options.abandons != "work_item" or "EndTime" not in touched:
         return []
     return [context.event("contact.abandoned", ended, contact=contact)]
 
 
 def live_chat_transcript(
-    change: Change, row: Fields, context: Context, options: SalesforceOptions
+    change: Change, row: Fields, touched: set[str], context: Context, options: SalesforceOptions
 ) -> list[Event]:
     """LiveChatTranscript: that the chat was missed, where the site asks for it."""
     contact = name_at(row, "Id")
     if row.get("Status") != "Missed" or options.abandons != "work_item":
         return []
-    if change.type == "DELETE":
+    if change.type == "DELETE" or "Status" not in touched:
         return []
     waited = whole_or_none(row, "Abandoned")
     asked = moment_or_none(row, "RequestTime")
@@ -123,7 +118,7 @@ def live_chat_transcript(
 
 
 def survey_response(
-    change: Change, row: Fields, context: Context, options: SalesforceOptions
+    change: Change, row: Fields, touched: set[str], context: Context, options: SalesforceOptions
 ) -> list[Event]:
     """SurveyResponse: it has no answers of its own; a flow may put them beside it."""
     places = options.survey_fields

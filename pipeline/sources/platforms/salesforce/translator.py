@@ -24,7 +24,10 @@ _MAKERS = {
 
 
 class Salesforce(Translator):
-    """Remembers the records that change events tell bit by bit; rows are whole in themselves."""
+    """Remembers records: change events tell them bit by bit, and rows are polled again and again.
+
+    What is known is not said again, since an agent's state of an hour ago would be late.
+    """
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
@@ -36,19 +39,17 @@ class Salesforce(Translator):
         self._records = Records(kept)
 
     def translate(self, payload: bytes) -> list[Event]:
-        """The events of the record's life so far, newest first; known ones are said again."""
+        """What a change or a row says of a record, newest first."""
         change = change_of(load(payload))
         make = _MAKERS.get(change.entity)
         if make is None:
             raise Unread("attributes.type", f"{shown(change.entity)} is none of those read")
-        if change.type == ROW:
-            return make(change, change.fields, self.context, self._options)
         merged = [(one, *self._records.merged(change, one)) for one in change.ids]
         events: list[Event] = []
-        for record_id, _, fields in merged:
-            row: Fields = {**fields, "Id": record_id}
-            events += make(change, row, self.context, self._options)
-        for record_id, order, fields in merged:
+        for record_id, _, fields, touched in merged:
+            row: Fields = change.fields if change.type == ROW else {**fields, "Id": record_id}
+            events += make(change, row, touched, self.context, self._options)
+        for record_id, order, fields, _ in merged:
             self._records.keep(change, record_id, order, fields)
         return events
 

@@ -43,6 +43,23 @@ KEPT = {
 }  # fmt: skip
 """The fields that are remembered of each object."""
 
+_WAIT = frozenset(
+    {
+        "WorkItemId", "UserId", "OriginalGroupId", "OriginalQueueId", "GroupId", "QueueId",
+        "RequestDateTime", "CustomRequestedDateTime", "AssignedDateTime", "CreatedDate",
+    }
+)  # fmt: skip
+_OUTCOME = frozenset(
+    {
+        "WorkItemId", "UserId", "Status", "AcceptDateTime", "DeclineDateTime",
+        "PushTimeoutDateTime", "CancelDateTime", "AbandonedDateTime", "CloseDateTime",
+        "AfterConversationActualTime",
+    }
+)  # fmt: skip
+_PRESENCE_BEGINS = frozenset({"UserId", "ServicePresenceStatusId", "IsAway", "StatusStartDate"})
+_PRESENCE_ENDS = frozenset({"IsCurrentState", "StatusEndDate"})
+"""What has to be touched for a part of a record's life to be said."""
+
 _STATUSES = frozenset(
     {
         "Assigned", "Opened", "Closed", "Declined", "DeclinedOnPushTimeout", "Canceled",
@@ -74,7 +91,7 @@ _ENDED = "(ended)"
 
 
 def assignment(
-    change: Change, row: Fields, context: Context, options: SalesforceOptions
+    change: Change, row: Fields, touched: set[str], context: Context, options: SalesforceOptions
 ) -> list[Event]:
     """AgentWork: one agent's part in a contact, as far as it has got, newest first."""
     if change.type == "DELETE" or "WorkItemId" not in row:
@@ -88,23 +105,30 @@ def assignment(
     queue = _queue(row, options, "OriginalGroupId", "OriginalQueueId")
     leg = {"contact": contact, "agent": id_at(row, "UserId")}
     channel = _channel(row, contact, options)
-    waited = _waited(row, context, leg, queue, channel)
+    asked = moment_or_none(row, "RequestDateTime") if queue is not None else None
+    events: list[Event] = []
+    if asked is not None and not touched.isdisjoint(_WAIT):
+        events = _waited(row, asked, context, leg, queue, channel)
     accepted = moment_or_none(row, "AcceptDateTime")
+    if touched.isdisjoint(_OUTCOME):
+        return events[::-1]
     if accepted is not None:
         talk = context.event("contact.answered", accepted, **leg, queue=queue, channel=channel)
-        rest = [talk, *_ended(row, status, accepted, context, leg, options)]
-    else:
-        rest = _missed(row, status, context, leg, queue) if waited else []
-    return [*waited, *rest][::-1]
+        events += [talk, *_ended(row, status, accepted, context, leg, options)]
+    elif asked is not None:
+        events += _missed(row, status, context, leg, queue)
+    return events[::-1]
 
 
 def _waited(
-    row: Fields, context: Context, leg: dict[str, str], queue: str | None, channel: str
+    row: Fields,
+    asked: int,
+    context: Context,
+    leg: dict[str, str],
+    queue: str | None,
+    channel: str,
 ) -> list[Event]:
-    """The wait in a queue and the ring; nothing for work that an agent got directly."""
-    asked = moment_or_none(row, "RequestDateTime")
-    if queue is None or asked is None:
-        return []
+    """The wait in a queue and the ring; work that an agent got directly has none."""
     contact = leg["contact"]
     queued = context.event("contact.queued", asked, contact=contact, queue=queue, channel=channel)
     assigned = moment_or_none(row, "AssignedDateTime", "CreatedDate")
@@ -147,7 +171,7 @@ def _ended(
 
 
 def routing(
-    change: Change, row: Fields, context: Context, options: SalesforceOptions
+    change: Change, row: Fields, touched: set[str], context: Context, options: SalesforceOptions
 ) -> list[Event]:
     """PendingServiceRouting: work that waits. It is deleted when accepted or no longer needed."""
     if "WorkItemId" not in row:
@@ -160,13 +184,15 @@ def routing(
         if row.get("IsPushed") is not False or options.abandons != "routing":
             return []
         return [context.event("contact.abandoned", change.at, contact=contact, queue=queue)]
+    if touched.isdisjoint(_WAIT):
+        return []
     asked = moment_at(row, "CustomRequestedDateTime", "CreatedDate")
     channel = _channel(row, contact, options)
     return [context.event("contact.queued", asked, contact=contact, queue=queue, channel=channel)]
 
 
 def presence(
-    change: Change, row: Fields, context: Context, options: SalesforceOptions
+    change: Change, row: Fields, touched: set[str], context: Context, options: SalesforceOptions
 ) -> list[Event]:
     """UserServicePresence: an agent in one status, from its start to its end."""
     if change.type == "DELETE" or "UserId" not in row:
@@ -176,11 +202,14 @@ def presence(
     away = "not_ready" if row.get("IsAway") is True else "available"
     state = options.presence.get(status) or options.presence.get(named or "") or away
     begun = moment_at(row, "StatusStartDate", "CreatedDate")
-    events = [context.event("agent.state", begun, agent=agent, state=state, reason=named or status)]
-    if row.get("IsCurrentState") is False:
+    events = []
+    if row.get("IsCurrentState") is False and not touched.isdisjoint(_PRESENCE_ENDS):
         ended = moment_at(row, "StatusEndDate", "LastModifiedDate")
         gone = {"agent": agent, "state": "offline", "reason": _ENDED}
-        events.insert(0, context.event("agent.state", ended, **gone))
+        events.append(context.event("agent.state", ended, **gone))
+    if not touched.isdisjoint(_PRESENCE_BEGINS):
+        said = {"agent": agent, "state": state, "reason": named or status}
+        events.append(context.event("agent.state", begun, **said))
     return events
 
 
