@@ -31,20 +31,22 @@ class Members:
         if queue in known and known[queue][0] > entry[0]:
             return []
         entries = known | {queue: entry}
+        judged = self._judge(entries)
         events = [
-            *self._state(agent, entries, ts),
+            *self._state(agent, judged, ts),
             *self._holds(agent, entry[1], ts),
             *self._wrap_ends(agent, entries, ts),
         ]
-        self._commit(agent, entries, ts)
+        self._commit(agent, entries, judged, ts)
         return events
 
     def removed(self, agent: str, queue: str, ts: int) -> list[Event]:
         """The agent is no longer a member of the queue."""
         entries = dict(self.memory.members.get(agent, {}))
         entries.pop(queue, None)
-        events = [*self._state(agent, entries, ts), *self._wrap_ends(agent, entries, ts)]
-        self._commit(agent, entries, ts)
+        judged = self._judge(entries)
+        events = [*self._state(agent, judged, ts), *self._wrap_ends(agent, entries, ts)]
+        self._commit(agent, entries, judged, ts)
         return events
 
     def wraps_up(self, agent: str) -> bool:
@@ -57,9 +59,11 @@ class Members:
         if wraps is not None and wraps.pop(contact, None) is not None and not wraps:
             del self.memory.wrapping[agent]
 
-    def _commit(self, agent: str, entries: dict[str, list[Any]], ts: int) -> None:
+    def _commit(
+        self, agent: str, entries: dict[str, list[Any]], judged: tuple[str, str], ts: int
+    ) -> None:
         memory = self.memory
-        keep(memory.said, agent, "\n".join(self._judge(entries)))
+        keep(memory.said, agent, "\n".join(judged))
         if entries:
             keep(memory.members, agent, entries)
         else:
@@ -71,16 +75,15 @@ class Members:
         """State and reason. Paused in some queues only is available: it can still be called."""
         if not entries:
             return "offline", ""
-        _, status, _, _ = max(entries.values(), key=lambda entry: entry[0])
+        _, status, _, reason = max(entries.values())
         if status in _AWAY:
             return "offline", ""
         if all(paused for _, _, paused, _ in entries.values()):
-            reason = max(entries.values(), key=lambda entry: entry[0])[3]
             return ("wrap" if reason in self._wraps else "not_ready"), reason
         return ("busy" if status in _IN_USE else "available"), ""
 
-    def _state(self, agent: str, entries: Mapping[str, list[Any]], ts: int) -> list[Event]:
-        state, reason = self._judge(entries)
+    def _state(self, agent: str, judged: tuple[str, str], ts: int) -> list[Event]:
+        state, reason = judged
         if self.memory.said.get(agent) == f"{state}\n{reason}":
             return []
         team = self._options.teams.get(agent)
