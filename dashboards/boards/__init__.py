@@ -9,10 +9,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from dashboards.boards import analyst, oncall, pipeline, supervisor, wallboard
+from dashboards.boards import analyst, oncall, pipeline, quality, supervisor, wallboard
 from dashboards.boards.board import as_json
 
-BOARDS = (wallboard, supervisor, oncall, analyst, pipeline)
+BOARDS = (wallboard, supervisor, oncall, analyst, quality, pipeline)
 
 
 def boards() -> dict[str, dict[str, Any]]:

@@ -32,6 +32,7 @@ def test_every_board_has_its_own_uid_and_title() -> None:
         "callboard-supervisor",
         "callboard-oncall",
         "callboard-analyst",
+        "callboard-quality",
         "callboard-pipeline",
     ]
     assert sorted(committed()) == sorted(UIDS)

@@ -37,6 +37,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Database, 
     for number in range(3):  # at the end of a simulated day nobody waits
         waits = {"type": "contact.queued", "contact": f"waits-{number}", "queue": "sales"}
         events.append(validate_event({**waits, "site": "o'hare", "ts": last + number * 1000}))
+    stray = {"type": "survey.answered", "contact": "of another system", "csat": 3}
+    events.append(validate_event({**stray, "site": "o'hare", "ts": last}))
     with running(tmp_path_factory.mktemp("store")) as server, database(server) as db:
         engine = EngineRows(parse_site(SETTINGS, "test"))
         write_frames(db, engine, in_frames(events, 100))

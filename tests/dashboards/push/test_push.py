@@ -81,14 +81,15 @@ def test_boards_and_playlist_arrive_in_the_folder(grafana: Grafana) -> None:
         "callboard-analyst",
         "callboard-oncall",
         "callboard-pipeline",
+        "callboard-quality",
         "callboard-supervisor",
         "callboard-wallboard",
     ]
     assert all(b["meta"]["folderUid"] == "callboard" for b in grafana.boards.values())
     walls = grafana.playlists["callboard-walls"]["spec"]["items"]
     assert [item["value"] for item in walls] == ["callboard-wallboard", "callboard-oncall"]
-    assert len(pushed.of("created")) == 7
-    assert pushed.out.endswith("7 changed.\n")
+    assert len(pushed.of("created")) == 8
+    assert pushed.out.endswith("8 changed.\n")
 
 
 def test_links_of_a_pushed_board_lead_to_the_configured_board(grafana: Grafana) -> None:
@@ -230,13 +231,13 @@ def test_a_grafana_without_playlists_of_version_1_gets_the_rest(grafana: Grafana
     pushed = push(grafana)
     assert pushed.code == 0
     assert "Grafana 12" in pushed.out
-    assert len(grafana.boards) == 5
+    assert len(grafana.boards) == 6
 
 
 def test_a_grafana_below_a_path_is_found() -> None:
     with running("/grafana") as grafana:
         assert push(grafana).code == 0
-        assert len(grafana.boards) == 5
+        assert len(grafana.boards) == 6
         assert "callboard-walls" in grafana.playlists
 
 
