@@ -64,7 +64,8 @@ def change_of(found: Fields) -> Change:
         reason = f"{shown(kind)} carries no record; query the records and post their rows"
         raise Unread("changeType", reason)
     order = (_number(header, "commitNumber"), _number(header, "sequenceNumber"))
-    at, entity = epoch_ms_at(header, "commitTimestamp"), word_at(header, "entityName")
+    at = _number(header, "commitTimestamp") or epoch_ms_at(header, "commitTimestamp")
+    entity = id_at(header, "entityName")
     return Change(entity, _record_ids(header), kind, at, order, inner)
 
 
@@ -84,13 +85,12 @@ def _number(header: Fields, name: str) -> int:
 
 
 def _record_ids(header: Fields) -> tuple[str, ...]:
-    path = "recordIds"
-    ids = items_at(header, path)
+    ids = items_at(header, "recordIds")
     if not ids:
-        raise Unread(path, "is required")
+        raise Unread("recordIds", "is required")
     for one in ids:
-        if not isinstance(one, str) or not 0 < len(one) <= 200 or one.endswith("*"):
-            raise Unread(path, f"{shown(one)} is no id of a record")
+        if type(one) is not str or not 0 < len(one) <= _LONGEST_ID or one[-1] == "*":
+            raise Unread("recordIds", f"{shown(one)} is no id of a record")
     return tuple(ids)
 
 

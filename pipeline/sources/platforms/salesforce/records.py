@@ -40,10 +40,14 @@ class Records:
 
         Nothing is kept yet. A row touches what differs from what was known.
         """
-        given, fields = change.fields, {}
+        given = change.fields
+        fields: Fields = {}
         for name in self._kept[change.entity].intersection(given):
             value = given[name]
-            if value is not None and value != "" and _plain(value):
+            if type(value) is str:
+                if 0 < len(value) <= _LONGEST:
+                    fields[name] = value
+            elif isinstance(value, int | float):
                 fields[name] = value
         for name, same in _SAME.items():
             if name in fields:
@@ -102,9 +106,3 @@ def _group(change: Change, fields: Fields) -> str:
         or "CallEndDateTime" in fields
     )
     return "over" if over else "open"
-
-
-def _plain(value: object) -> bool:
-    if type(value) is str:
-        return len(value) <= _LONGEST
-    return isinstance(value, int | float)
