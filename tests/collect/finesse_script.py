@@ -34,6 +34,8 @@ class FinesseScript(Script):
     left: list[str] = field(default_factory=list)
     pings: int = 0
     alive: bool = True
+    whole: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """One stanza after the other: what is said goes out in pieces."""
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One session."""
@@ -88,19 +90,19 @@ class FinesseScript(Script):
     async def publish(self, node: str, update: str, escaped: bool = True) -> None:
         """Notify everybody who is logged in, as the service does."""
         text = escape(update) if escaped else update
-        await self.say(
-            (
-                f"<message from='pubsub.{DOMAIN}' to='x' id='{node}__1'>"
-                "<event xmlns='http://jabber.org/protocol/pubsub#event'>"
-                f"<items node='{node}'><item id='1'>"
-                f"<notification xmlns='http://jabber.org/protocol/pubsub'>{text}</notification>"
-                "</item></items></event></message>"
-            ).encode()
+        stanza = (
+            f"<message from='pubsub.{DOMAIN}' to='x' id='{node}__1'>"
+            "<event xmlns='http://jabber.org/protocol/pubsub#event'>"
+            f"<items node='{node}'><item id='1'>"
+            f"<notification xmlns='http://jabber.org/protocol/pubsub'>{text}</notification>"
+            "</item></items></event></message>"
         )
+        async with self.whole:
+            await self.say(stanza.encode())
 
-    @staticmethod
-    async def _write(writer: asyncio.StreamWriter, text: str) -> None:
-        await write(writer, text.encode())
+    async def _write(self, writer: asyncio.StreamWriter, text: str) -> None:
+        async with self.whole:
+            await write(writer, text.encode())
 
 
 def _between(text: str, start: str, end: str) -> str:
