@@ -338,3 +338,10 @@ def test_memory_is_bounded() -> None:
     for number in range(20_100):
         translator.translate(event("QueueCallerJoin", number / 100, f"call-{number}"))
     assert len(translator.memory()["visits"]) == 20_000
+
+
+def test_who_came_a_day_ago_is_forgotten() -> None:
+    translator = begin()
+    for at, contact in ((0, "old"), (86_000, "young"), (86_401, "new")):
+        translator.translate(event("QueueCallerJoin", at, contact))
+    assert list(translator.memory()["visits"]) == ["young", "new"]

@@ -254,3 +254,10 @@ def test_memory_is_bounded() -> None:
         call = {"CC-Member-Session-UUID": f"call-{number}"}
         translator.translate(event("member-queue-start", number / 100, **call))
     assert len(translator.memory()["visits"]) == 20_000
+
+
+def test_who_came_a_day_ago_is_forgotten() -> None:
+    translator = begin()
+    for at, contact in ((0, "old"), (86_000, "young"), (86_401, "new")):
+        translator.translate(event("member-queue-start", at, **{"CC-Member-Session-UUID": contact}))
+    assert list(translator.memory()["visits"]) == ["young", "new"]

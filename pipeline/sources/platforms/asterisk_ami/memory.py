@@ -14,6 +14,8 @@ MOST = 20_000
 """Entries of each part; the oldest is forgotten."""
 KEPT_MS = 900_000
 """How long an end is remembered."""
+LONGEST_MS = 86_400_000
+"""Waits and talks that began longer ago have ended unseen."""
 SIGN_MS = 60_000
 """How long a sign of what is about to be told is remembered."""
 
@@ -108,6 +110,8 @@ class Memory:
         """Somebody waits."""
         self.leaving.pop(contact, None)
         keep(self.visits, contact, visit)
+        while self.visits[oldest := next(iter(self.visits))]["at"] < visit["at"] - LONGEST_MS:
+            del self.visits[oldest]
         while self.leaving and (first := next(iter(self.leaving))) not in self.visits:
             del self.leaving[first]
 
@@ -128,8 +132,9 @@ class Memory:
             self.channels[leg["channel"]] = [contact, agent]
         if local and leg["link"]:
             self.links[leg["link"]] = [contact, agent]
-        if len(self.legs) > MOST:
-            oldest = next(iter(self.legs))
+        oldest = next(iter(self.legs))
+        since = max(one["at"] for one in self.legs[oldest].values())
+        if len(self.legs) > MOST or since < leg["at"] - LONGEST_MS:
             for who in list(self.legs[oldest]):
                 self._forget_leg(oldest, who)
 

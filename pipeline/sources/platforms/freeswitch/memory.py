@@ -8,6 +8,8 @@ import orjson
 
 MOST = 20_000
 """Entries of each part; the oldest is forgotten."""
+LONGEST_MS = 86_400_000
+"""Waits and talks that began longer ago have ended unseen."""
 KEPT_MS = 900_000
 """How long an end is remembered, so that an event delivered again does not begin anew."""
 
@@ -57,14 +59,21 @@ class Memory:
         self.ended: dict[str, int] = {}
         self.resync: Resync | None = None
 
+    def begin_wait(self, contact: str, queue: str, ts: int) -> None:
+        """Somebody waits."""
+        keep(self.visits, contact, [queue, ts])
+        while self.visits[oldest := next(iter(self.visits))][1] < ts - LONGEST_MS:
+            del self.visits[oldest]
+
     def begin_leg(self, contact: str, agent: str, at: int, channel: str) -> None:
         """Somebody talks."""
         legs = self.legs.setdefault(contact, {})
         legs[agent] = Leg(at=at, channel=channel, held=False)
         if channel:
             self.channels[channel] = [contact, agent]
-        if len(self.legs) > MOST:
-            oldest = next(iter(self.legs))
+        oldest = next(iter(self.legs))
+        since = max(leg["at"] for leg in self.legs[oldest].values())
+        if len(self.legs) > MOST or since < at - LONGEST_MS:
             for who in list(self.legs[oldest]):
                 self._forget_leg(oldest, who)
 

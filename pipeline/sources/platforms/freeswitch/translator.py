@@ -126,7 +126,7 @@ class FreeSwitchTranslator(Translator):
         )
         known = memory.visits.get(contact)
         if memory.ended.get(wait_key(contact, queue), -1) < ts and not (known and known[1] >= ts):
-            keep(memory.visits, contact, [queue, ts])
+            memory.begin_wait(contact, queue, ts)
         return event
 
     def _queue_end(self, headers: Headers, ts: int) -> list[Event]:
