@@ -15,6 +15,7 @@ from pipeline.ingest.site_state import SiteState
 from schemas.frames import Frame
 
 MAX_EVENTS = 500
+"""Events a frame; one raw record that has more is a frame by itself."""
 MAX_SPAN_MS = 100
 MAX_BYTES = 512 * 1024
 MAX_DELAY_S = 0.1
@@ -22,6 +23,8 @@ FRAME_OVERHEAD = 1024
 """Bytes of a frame around its events, without settings."""
 EVENT_OVERHEAD = 220
 """What defaults, a raw offset and separators can add to an event's own bytes."""
+OFFSET_BYTES = 20
+"""A raw offset with its separator."""
 
 
 @dataclass(frozen=True, slots=True)

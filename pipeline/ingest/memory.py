@@ -15,7 +15,7 @@ import asyncio
 import logging
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -23,7 +23,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from pipeline.ingest.feeding import Restored, journal_folder
 from pipeline.ingest.journal import read_journal
-from pipeline.ingest.lanes import Item, Lanes
+from pipeline.ingest.lanes import Done, Item, Lanes
 from pipeline.ingest.translate import Remembered, Stream, StreamKey, Streams
 from pipeline.sources import SOURCES
 from pipeline.topics import ends_as_fetched, partition_of
@@ -32,7 +32,13 @@ from schemas.topics import MEMORY
 
 log = logging.getLogger(__name__)
 
-KEEP_EVERY_S = 5.0
+KEEP_EVERY_S = (5.0, 60.0)
+"""How often at most, and at least, what a stream remembers is kept while payloads come."""
+KEPT_BYTES_A_S = 1000
+"""Between these two a stream adds so much to the topic: a large memory is kept less often."""
+FAR = 50_000
+"""Records after which a memory is kept again although nothing came of its stream: whoever reads the
+partition next reads all of them again."""
 MAX_MEMORY_BYTES = 900_000
 _TIMEOUT_S = 30.0
 
@@ -57,7 +63,7 @@ class Keeper:
         self._lanes = lanes
         self._streams = streams
         self._snapshots: dict[StreamKey, _Snapshot] = {}
-        self._due = 0.0
+        self._due: dict[StreamKey, float] = {}
 
     def least(self) -> int | None:
         """The first offset that no kept memory covers, None if all is covered."""
@@ -69,35 +75,61 @@ class Keeper:
 
         `settled` is the offset below which every frame and dead letter is acknowledged.
         """
-        if turn >= self._due or now:
-            self._due = turn + KEEP_EVERY_S
-            for key, stream in self._streams.stateful():
-                if stream.since is not None and key not in self._snapshots:
-                    self._take(key, stream, next_offset)
         for key, stream in self._streams.stateful():
             snapshot = self._snapshots.get(key)
+            if snapshot is None and (now or turn >= self._due.get(key, 0.0)):
+                snapshot = self._take(key, stream, next_offset, turn)
             if snapshot is not None and not snapshot.sent and settled >= snapshot.offset:
                 self._send(key, stream, snapshot)
+        for key, remembered in self._streams.silent():
+            if next_offset - remembered.offset > FAR and key not in self._snapshots:
+                self._carry(key, replace(remembered, offset=next_offset))
 
-    def _take(self, key: StreamKey, stream: Stream, offset: int) -> None:
-        text = orjson.dumps({"offset": offset, "memory": stream.translator.memory()})
-        value = zlib.compress(text, 1)
-        if len(value) > MAX_MEMORY_BYTES:
-            log.error("site %s: what %s remembers takes %d bytes and is not kept", *key, len(value))
-            value = zlib.compress(orjson.dumps({"offset": offset, "memory": None}), 1)
+    def _take(self, key: StreamKey, stream: Stream, offset: int, turn: float) -> _Snapshot | None:
+        if stream.since is None and offset - stream.kept <= FAR:
+            return None
+        memory = stream.translator.memory()
+        value = _packed(key, Remembered(offset, memory, stream.journal))
+        shortest, longest = KEEP_EVERY_S
+        self._due[key] = turn + min(max(shortest, len(value) / KEPT_BYTES_A_S), longest)
         stream.later = None
-        self._snapshots[key] = _Snapshot(offset, value)
+        snapshot = self._snapshots[key] = _Snapshot(offset, value)
+        return snapshot
 
     def _send(self, key: StreamKey, stream: Stream, snapshot: _Snapshot) -> None:
         snapshot.sent = True
 
         def done(error: BaseException | None) -> None:
             if error is None:
-                stream.since = stream.later
+                stream.since, stream.kept = stream.later, snapshot.offset
                 self._snapshots.pop(key, None)
 
+        self._put(key, snapshot.value, done)
+
+    def _carry(self, key: StreamKey, remembered: Remembered) -> None:
+        """Keep the memory of a stream of which nothing came at a later offset."""
+        value = _packed(key, remembered)
+        self._snapshots[key] = _Snapshot(remembered.offset, value, sent=True)
+
+        def done(error: BaseException | None) -> None:
+            if error is None:
+                self._streams.carry(key, remembered)
+                self._snapshots.pop(key, None)
+
+        self._put(key, value, done)
+
+    def _put(self, key: StreamKey, value: bytes, done: Done) -> None:
         name = orjson.dumps([self._epoch, self._number, *key])
-        self._lanes.put(MEMORY, self._number, Item(name, snapshot.value, [], done))
+        self._lanes.put(MEMORY, self._number, Item(name, value, [], done))
+
+
+def _packed(key: StreamKey, held: Remembered) -> bytes:
+    told = {"offset": held.offset, "journal": held.journal, "memory": held.memory}
+    value = zlib.compress(orjson.dumps(told), 1)
+    if len(value) <= MAX_MEMORY_BYTES:
+        return value
+    log.error("site %s: what %s remembers takes %d bytes and is not kept", *key, len(value))
+    return zlib.compress(orjson.dumps({**told, "memory": None}), 1)
 
 
 async def read_memories(
@@ -142,19 +174,26 @@ async def _read(consumer: Any, epoch: int, found: dict[int, Memories]) -> None:
 
 
 def take_up(memories: Memories, epoch: int, record: Any) -> None:
-    """Add a record of the topic to the memories, if it is of this epoch; the last one counts."""
+    """Add a record of the topic to the memories, if it is of this epoch; the last one counts.
+
+    What a source remembered that does so no more would hold the reading back for ever.
+    """
     try:
         of_epoch, _, site, name = orjson.loads(record.key)
         if of_epoch != epoch:
             return
         told = orjson.loads(zlib.decompress(record.value))
-        memories[site, name] = Remembered(told["offset"], told["memory"])
+        if name in SOURCES and SOURCES[name].stateful:
+            held = Remembered(told["offset"], told["memory"], told.get("journal", -1))
+            memories[site, name] = held
     except (ValueError, TypeError, KeyError, zlib.error) as error:
         log.warning("a record of %s at %d cannot be read: %r", MEMORY, record.offset, error)
 
 
 def recall_journal(config: Config, streams: Mapping[int, Streams]) -> None:
     """Let translators see the payloads that restored snapshots hold and the epoch lacks.
+
+    `streams` are those of partitions of which nothing was ever committed.
 
     Best effort: the journal is pruned, so a contact older than its oldest segment is not known.
     """
@@ -165,7 +204,7 @@ def recall_journal(config: Config, streams: Mapping[int, Streams]) -> None:
             continue
         partition = partition_of(record.site, config.partitions)
         if partition in streams:
-            streams[partition].remind(record.payload, record.format, record.site)
+            streams[partition].remind(record.payload, record.format, record.site, seq, 0)
 
 
 def lowest(memories: Mapping[StreamKey, Remembered], begin: int) -> int:

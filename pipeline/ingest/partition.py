@@ -23,7 +23,7 @@ from pipeline.ingest.framer import (
     EVENT_OVERHEAD,
     FRAME_OVERHEAD,
     MAX_BYTES,
-    MAX_EVENTS,
+    OFFSET_BYTES,
     Addition,
     Framer,
     Mark,
@@ -31,7 +31,7 @@ from pipeline.ingest.framer import (
 from pipeline.ingest.lanes import Item, Lanes
 from pipeline.ingest.memory import Keeper, Memories
 from pipeline.ingest.metrics import IngestMetrics
-from pipeline.ingest.raw import KEPT_BYTES, MAX_EVENT_BYTES, RawHeaders, read_headers
+from pipeline.ingest.raw import CANONICAL, KEPT_BYTES, RawHeaders, read_headers
 from pipeline.ingest.resume import HEADER_RESUME, Past, resume_header
 from pipeline.ingest.sites import Sites
 from pipeline.ingest.translate import Streams
@@ -178,7 +178,8 @@ class Partition:
         try:
             events = self._events(record.offset, payload, headers, key)
             if events:
-                self._frame(record.offset, received, headers.journal, events, payload, turn)
+                size, journal = _size_of(events, payload, headers.format), headers.journal
+                self._frame(Addition(record.offset, received, journal, events, size, payload), turn)
         except Rejected as rejected:
             self._reject(record.offset, received, headers.journal, rejected, key, payload, turn)
 
@@ -202,7 +203,7 @@ class Partition:
         if headers.truncated >= 0:
             detail = f"{headers.truncated} bytes, of which this is the start"
             raise Rejected("too_large", "payload", detail)
-        events = self.streams.translate(payload, headers.format, key, offset)
+        events = self.streams.translate(payload, headers.format, key, offset, headers.journal)
         if not events:
             return events
         site = events[0]["site"]
@@ -213,29 +214,21 @@ class Partition:
             raise Rejected("unreadable", "site", f"is {site!r}, but the key says {key!r}", site)
         return events
 
-    def _frame(
-        self,
-        offset: int,
-        received: int,
-        journal: int,
-        events: list[Event],
-        payload: bytes,
-        turn: float,
-    ) -> None:
-        site: str = events[0]["site"]
+    def _frame(self, record: Addition, turn: float) -> None:
+        site: str = record.events[0]["site"]
         framer = self._framers.get(site)
         if framer is None:
             framer = self._framers[site] = self._framer(site)
-        size = _size_of(events, payload)
-        if size > MAX_CANONICAL_BYTES and _too_large(events, size):
-            raise Rejected("too_large", "payload", f"its known fields take {size} bytes", site)
-        if framer.knows(offset, journal):
+        if record.size > MAX_CANONICAL_BYTES and _too_large(record):
+            detail = f"the known fields of its events take {record.size} bytes"
+            raise Rejected("too_large", "payload", detail, site)
+        if framer.knows(record.offset, record.journal):
             self._around.metrics.skipped.inc()
-            self._bury_again(framer, Addition(offset, received, journal, events, size, payload))
+            self._bury_again(framer, record)
             return
-        if not framer.has_room(received, len(events), size):
+        if not framer.has_room(record.received, len(record.events), record.size):
             self._close(framer, turn)
-        framer.add(Addition(offset, received, journal, events, size, payload), turn)
+        framer.add(record, turn)
 
     def _bury_again(self, framer: Framer, record: Addition) -> None:
         """After a crash a record may be in frames as dead while its dead letter was never sent."""
@@ -323,17 +316,16 @@ class Partition:
         return done
 
 
-def _size_of(events: list[Event], payload: bytes) -> int:
-    """An upper bound of what the events take in a frame; exact where the payload is large."""
-    size = len(payload) if len(events) == 1 else MAX_EVENT_BYTES
-    if size > KEPT_BYTES // 4:
-        size = len(orjson.dumps(events))
-    return size + len(events) * EVENT_OVERHEAD
+def _size_of(events: list[Event], payload: bytes, format_name: str) -> int:
+    """An upper bound of what the events take in a frame; of an event as its sender wrote it, and
+    where that is not large, known without writing it."""
+    if format_name == CANONICAL and len(payload) <= KEPT_BYTES // 4:
+        return len(payload) + EVENT_OVERHEAD
+    return len(orjson.dumps(events)) + len(events) * OFFSET_BYTES
 
 
-def _too_large(events: list[Event], size: int) -> bool:
-    return (
-        size > MAX_BYTES - FRAME_OVERHEAD
-        or len(events) > MAX_EVENTS
-        or any(len(orjson.dumps(event)) > MAX_CANONICAL_BYTES for event in events)
+def _too_large(record: Addition) -> bool:
+    """A payload may say much, such as the state of every agent; it must fit a frame of its own."""
+    return record.size > MAX_BYTES - FRAME_OVERHEAD or any(
+        len(orjson.dumps(event)) > MAX_CANONICAL_BYTES for event in record.events
     )

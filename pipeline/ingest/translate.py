@@ -31,29 +31,42 @@ StreamKey = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What a translator remembered when all payloads below `offset` had been translated."""
+    """What a translator remembered when all payloads below `offset` had been translated.
+
+    `journal` is the highest sequence of the door's journal among them, -1 without any.
+    """
 
     offset: int
     memory: object
+    journal: int = -1
 
 
 @dataclass(slots=True)
 class Stream:
     """One site's payloads of one platform in one raw partition.
 
-    Payloads below `reach` are in its memory already. `since` is the first one that is in no kept
-    memory, `later` the first one after the memory taken last; None where there is none.
+    Payloads below `reach` are in its memory already, and so are those up to `journal` in the door's
+    journal, if it sends them again. `since` is the first one that is in no kept memory, `later` the
+    first one after the memory taken last; None where there is none. `kept` is the offset that the
+    kept memory stands for.
     """
 
     translator: Translator
     settings: SiteSettings
     stateful: bool
     reach: int = 0
+    kept: int = 0
+    journal: int = -1
     since: int | None = None
     later: int | None = None
 
-    def note(self, offset: int) -> None:
+    def knows(self, offset: int, journal: int) -> bool:
+        """Whether a payload has been translated before."""
+        return offset < self.reach or 0 <= journal <= self.journal
+
+    def note(self, offset: int, journal: int) -> None:
         """A payload is about to be translated."""
+        self.journal = max(self.journal, journal)
         if self.since is None:
             self.since = offset
         if self.later is None:
@@ -71,17 +84,19 @@ class Streams:
         self._remembered = dict(remembered)
         self._streams: dict[StreamKey, Stream] = {}
 
-    def translate(self, payload: bytes, name: str, site: str | None, offset: int) -> list[Event]:
+    def translate(
+        self, payload: bytes, name: str, site: str | None, offset: int, journal: int = -1
+    ) -> list[Event]:
         """The events of a payload in the format `name`, all of one site; customers are hashed.
 
-        `site` is the known site that its record is keyed by. Raises `Rejected`; an empty list is
-        nothing.
+        `site` is the known site that its record is keyed by, `journal` its sequence in the door's
+        journal if that is to be believed. Raises `Rejected`; an empty list is nothing.
         """
         try:
             if name == CANONICAL:
                 events = canonical_events(payload)
             else:
-                events = self._of_platform(payload, name, site, offset)
+                events = self._of_platform(payload, name, site, offset, journal)
         except Rejected:
             raise
         except Exception as error:  # a defect met in one payload must not stop the others
@@ -95,12 +110,29 @@ class Streams:
         """The streams that remember."""
         return ((key, stream) for key, stream in self._streams.items() if stream.stateful)
 
-    def remind(self, payload: bytes, name: str, site: str) -> None:
-        """Let a translator without a kept memory see a payload that was framed long ago."""
-        if site in self._sites and (site, name) not in self._remembered:
-            translate_safely(self._stream(site, name).translator, payload)
+    def silent(self) -> list[tuple[StreamKey, Remembered]]:
+        """The memories of streams of which nothing has come yet."""
+        return list(self._remembered.items())
 
-    def _of_platform(self, payload: bytes, name: str, site: str | None, offset: int) -> list[Event]:
+    def carry(self, key: StreamKey, remembered: Remembered) -> None:
+        """A memory of a stream of which nothing came is now kept at a later offset."""
+        if key in self._remembered:
+            self._remembered[key] = remembered
+
+    def remind(self, payload: bytes, name: str, site: str, journal: int, begin: int) -> None:
+        """Let a translator without a kept memory see a payload that was framed long ago.
+
+        What it remembers of it is in no kept memory either, so nothing from `begin` on may be
+        committed before it is.
+        """
+        if site in self._sites and (site, name) not in self._remembered:
+            stream = self._stream(site, name)
+            stream.note(begin, journal)
+            translate_safely(stream.translator, payload)
+
+    def _of_platform(
+        self, payload: bytes, name: str, site: str | None, offset: int, journal: int
+    ) -> list[Event]:
         if name not in SOURCES:
             known = ", ".join([CANONICAL, *SOURCES])
             raise Rejected("unreadable", "format", f"{name[:80]!r} is none of {known}")
@@ -108,9 +140,9 @@ class Streams:
             detail = f"a payload of {name} is of the site its record is keyed by, and none is known"
             raise Rejected("unknown_site", "site", detail)
         stream = self._stream(site, name)
-        if offset < stream.reach:
+        if stream.knows(offset, journal):
             return []
-        stream.note(offset)
+        stream.note(offset, journal)
         try:
             return stream.translator.translate(payload)
         except Unread as error:
@@ -121,27 +153,38 @@ class Streams:
         settings = self._sites[site].settings
         stream = self._streams.get(key)
         if stream is None:
-            stream = self._streams[key] = Stream(
-                _translator(name, settings), settings, SOURCES[name].stateful
-            )
-            remembered = self._remembered.pop(key, None)
-            if remembered is not None:
-                stream.reach = remembered.offset
-                stream.translator.recall(remembered.memory)
+            stateful = SOURCES[name].stateful
+            held = self._remembered.pop(key, None)
+            if held is None:
+                stream = Stream(_translator(name, settings), settings, stateful)
+            else:
+                translator = _translator(name, settings, held.memory)
+                at = held.offset
+                stream = Stream(translator, settings, stateful, at, at, held.journal)
+            self._streams[key] = stream
         elif stream.settings is not settings:
             memory = stream.translator.memory()
-            stream.translator, stream.settings = _translator(name, settings), settings
-            stream.translator.recall(memory)
+            stream.translator = _translator(name, settings, memory)
+            stream.settings = settings
         return stream
 
 
-def _translator(name: str, settings: SiteSettings) -> Translator:
+def _translator(name: str, settings: SiteSettings, memory: object = None) -> Translator:
     try:
-        return begin(SOURCES[name], None, settings)
+        translator = begin(SOURCES[name], None, settings)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(["sources", name, *(str(part) for part in first["loc"])])
         raise Rejected("unreadable", place, first["msg"], settings.site) from None
+    if memory is None:
+        return translator
+    try:
+        translator.recall(memory)
+    except Exception as error:  # as an earlier version wrote it: no payload may suffer for that
+        told = "site %s: what %s remembered cannot be read and is forgotten: %s"
+        log.error(told, settings.site, name, type(error).__name__)
+        return begin(SOURCES[name], None, settings)
+    return translator
 
 
 def canonical_events(payload: bytes) -> list[Event]:

@@ -234,9 +234,9 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
                 self._go_back(TopicPartition(RAW, number), start, records)
             self.partitions[number] = Partition(number, self._around, past[number], start, known)
             self._committed[number] = begin
-        if config.alone and not any(begins.values()):
-            streams = {number: one.streams for number, one in self.partitions.items()}
-            await asyncio.to_thread(recall_journal, config, streams)
+        unread = {n: self.partitions[n].streams for n, begin in begins.items() if not begin}
+        if config.alone and unread:
+            await asyncio.to_thread(recall_journal, config, unread)
         self._metrics.partitions.set(len(self.partitions))
         log.info("reading %d partitions of %s", len(self.partitions), RAW)
 

@@ -20,7 +20,7 @@ from pipeline.ingest.partition import Partition, Surroundings
 from pipeline.ingest.raw import RawRecord
 from pipeline.ingest.resume import past_of
 from pipeline.ingest.sites import Sites
-from pipeline.ingest.translate import Streams
+from pipeline.ingest.translate import Remembered, Streams
 from pipeline.sources import SOURCES
 from pipeline.sources.source import Context, Event, Source, Translator, Unread
 from schemas.clock import Clock
@@ -55,7 +55,7 @@ class Counting(Translator):
         return self._count
 
     def recall(self, memory: Any) -> None:
-        self._count = memory or 0
+        self._count = int(memory or 0)
 
 
 @pytest.fixture(autouse=True)
@@ -119,16 +119,19 @@ def sites() -> Sites:
     return found
 
 
-def opened(broker: Broker, committed: int) -> Partition:
+def opened(broker: Broker, committed: int, *, alone: bool = False) -> Partition:
     """A partition as a new process opens it."""
-    around = Surroundings(
-        1, 1, cast(Lanes, broker), sites(), Clock(), IngestMetrics(), Customers("key")
-    )
+    lanes, metrics = cast(Lanes, broker), IngestMetrics()
+    around = Surroundings(1, 1, lanes, sites(), Clock(), metrics, Customers("key"), alone)
     past, _ = past_of(cast(Any, broker.acknowledged[FRAMES]), 0, 1)
     memories: Memories = {}
     for record in broker.acknowledged[MEMORY]:
         take_up(memories, 1, record)
     return Partition(0, around, past, lowest(memories, committed), memories)
+
+
+ALL = random.Random()
+ALL.randint = lambda a, b: b  # type: ignore[method-assign]
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -164,13 +167,106 @@ def test_nothing_is_committed_that_no_memory_covers() -> None:
     headers = [("format", NAME.encode()), ("received", b"5000")]
     partition.take([Record(0, b"1000", headers=headers)], 0.0)
     partition.flush(0.0)
-    all_of_it = random.Random()
-    all_of_it.randint = lambda a, b: b  # type: ignore[method-assign]
-    broker.acknowledge(all_of_it)
+    broker.acknowledge(ALL)
     assert partition.settled_offset() == 0
     partition.keep_memories(1.0)
-    broker.acknowledge(all_of_it)
+    broker.acknowledge(ALL)
     assert partition.settled_offset() == 1
+
+
+def kept_at(broker: Broker) -> int:
+    """Where a successor begins that finds all committed."""
+    return opened(broker, 10**9).next
+
+
+def test_a_stream_that_falls_silent_is_not_read_again_from_where_it_did() -> None:
+    broker, headers = Broker(), [("format", NAME.encode()), ("received", b"5000")]
+    partition = opened(broker, 0)
+    partition.take([Record(0, b"1000", headers=headers)], 0.0)
+    partition.flush(0.0)
+    for turn, offset in enumerate((1, 70_000, 140_000, 210_000)):
+        partition.take([Record(offset, b'{"type": "clock", "site": "north", "ts": 1}')], turn * 9.0)
+        broker.acknowledge(ALL)
+        for _ in range(2):
+            partition.close_due(turn * 9.0 + 1)
+            broker.acknowledge(ALL)
+    assert kept_at(broker) > 200_000
+    partition = opened(broker, 210_001)
+    for turn, offset in enumerate((300_000, 400_000)):
+        partition.take([Record(offset, b'{"type": "clock", "site": "north", "ts": 1}')], turn * 9.0)
+        partition.close_due(turn * 9.0)
+        broker.acknowledge(ALL)
+    assert kept_at(broker) > 390_000
+    partition.take([Record(400_001, b"1001", headers=headers)], 50.0)
+    partition.flush(50.0)
+    broker.acknowledge(ALL)
+    frames = [decode_frame(record.value) for record in broker.acknowledged[FRAMES]]
+    assert frames[-1].events[0]["contact"] == "1001-2"
+
+
+def test_what_a_source_remembered_that_does_not_any_more_holds_nothing_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broker = Broker()
+    partition = opened(broker, 0)
+    partition.take([Record(0, b"quiet", headers=[("format", NAME.encode())])], 0.0)
+    partition.keep_memories(1.0)
+    broker.acknowledge(ALL)
+    assert kept_at(broker) == 1
+    monkeypatch.delitem(SOURCES, NAME)
+    assert kept_at(broker) == 10**9
+
+
+def test_what_cannot_be_recalled_costs_no_payload() -> None:
+    """An earlier version may have written it otherwise."""
+    remembered = {(SITE, NAME): Remembered(5, {"of": "old"})}
+    streams = Streams(sites(), Customers(""), remembered)
+    assert streams.translate(b"1000", NAME, SITE, 7)[0]["contact"] == "1000-1"
+    assert streams.translate(b"1001", NAME, SITE, 8)[0]["contact"] == "1001-2"
+
+
+def test_what_the_door_sends_again_is_remembered_once() -> None:
+    broker = Broker()
+    partition = opened(broker, 0, alone=True)
+
+    def sent(offset: int, seq: int) -> Record:
+        line = b"quiet" if seq % 3 == 0 else b"%d" % (1_000 + seq)
+        named = {"format": NAME, "received": "5000", "journal": str(seq)}
+        return Record(offset, line, headers=[(key, text.encode()) for key, text in named.items()])
+
+    partition.take([sent(n, n + 1) for n in range(6)], 0.0)
+    partition.flush(0.0)
+    broker.acknowledge(ALL)
+    partition.keep_memories(1.0)
+    broker.acknowledge(ALL)
+    partition = opened(broker, 6, alone=True)
+    partition.take([sent(6 + n, n + 1) for n in range(7)], 2.0)
+    partition.flush(2.0)
+    broker.acknowledge(ALL)
+    frames = [decode_frame(record.value) for record in broker.acknowledged[FRAMES]]
+    assert [event["contact"] for frame in frames for event in frame.events] == [
+        *("1001-1", "1002-2", "1004-4", "1005-5"),
+        "1007-7",
+    ]
+
+
+def test_a_large_memory_is_kept_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The embedded broker never forgets a memory that was replaced."""
+
+    def written(memory: Any) -> int:
+        monkeypatch.setattr(Counting, "memory", lambda self: memory)
+        broker = Broker()
+        partition = opened(broker, 0)
+        for turn in range(600):
+            partition.take([Record(turn, b"quiet", headers=[("format", NAME.encode())])], turn)
+            partition.close_due(turn)
+            broker.acknowledge(ALL)
+        return len(broker.acknowledged[MEMORY])
+
+    rng = random.Random(1)
+    assert written(7) == 120
+    assert written(rng.randbytes(12_000).hex()) < 60
+    assert written(rng.randbytes(400_000).hex()) == 10
 
 
 def test_settings_that_change_keep_the_memory() -> None:
@@ -192,6 +288,29 @@ def test_after_the_loss_of_the_broker_the_journal_tells(tmp_path: Path) -> None:
     streams = Streams(sites(), Customers(""), {})
     recall_journal(config, {0: streams})
     assert streams.translate(b"1002", NAME, SITE, 0)[0]["contact"] == "1002-3"
+
+
+def test_what_the_journal_told_survives_a_crash_of_ingest_alone(tmp_path: Path) -> None:
+    """Nothing comes of the stream, so that only others' payloads could be committed."""
+    config = Config(data_dir=tmp_path, epoch=1, partitions=1)
+    journal = Journal(tmp_path / "journal")
+    journal.append([RawRecord(SITE, b"1000", 5, format=NAME)])
+    journal.close()
+    restored = {"epoch": 1, "restore": {SITE: {"journal": 1}}, "prune": 0}
+    (tmp_path / "epoch.json").write_bytes(orjson.dumps(restored))
+    broker = Broker()
+    partition = opened(broker, 0)
+    recall_journal(config, {0: partition.streams})
+    partition.take([Record(0, b'{"type": "clock", "site": "north", "ts": 1}')], 0.0)
+    partition.flush(0.0)
+    broker.acknowledge(ALL)
+    assert partition.settled_offset() == 0
+    partition.close_due(1.0)
+    broker.acknowledge(ALL)
+    committed = partition.settled_offset()
+    assert committed == 1
+    streams = opened(broker, committed).streams
+    assert streams.translate(b"1001", NAME, SITE, 1)[0]["contact"] == "1001-2"
 
 
 def test_without_a_journal_there_is_nothing_to_recall(tmp_path: Path) -> None:
