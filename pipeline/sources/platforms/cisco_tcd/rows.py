@@ -88,7 +88,7 @@ def seconds(row: Row, column: str) -> int:
     value = row.get(column)
     if value is None or value == "":
         return 0
-    number = whole(value, column)
+    number = value if type(value) is int else whole(value, column)
     if not 0 <= number <= _MOST_SECONDS:
         raise Unread(column, f"should be a duration in seconds, not {shown(value)}")
     return number
