@@ -15,6 +15,8 @@ from schemas.events import INT64_MAX, MAX_ID
 from schemas.moments import from_datetime
 
 _SHOWN = 60
+_LONGEST_TIME = 64
+"""Characters; longer text is no time, and is not kept among the times read lately."""
 
 
 def load(payload: bytes) -> dict[str, Any]:
@@ -142,7 +144,7 @@ def iso(value: Any, path: str, zone: str | None = None) -> int:
     """
     if not isinstance(value, str):
         raise Unread(path, f"should be a time in ISO 8601, not {shown(value)}")
-    moment = _moment(value)
+    moment = _moment(value) if len(value) <= _LONGEST_TIME else None
     if moment is None:
         raise Unread(path, f"{shown(value)} is no time in ISO 8601")
     if moment.tzinfo is None:
@@ -182,5 +184,8 @@ def items_at(obj: Any, path: str) -> list[Any]:
 
 def shown(value: object) -> str:
     """A value for a message, cut."""
-    text = "null" if value is None else repr(value)
+    try:
+        text = "null" if value is None else repr(value)
+    except RecursionError:  # JSON may be nested as deep as Python may
+        text = f"a deeply nested {type(value).__name__}"
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
