@@ -22,6 +22,9 @@ SECRETS = (
 )
 """Fields whose value may also stand in a file that `CALLBOARD_<FIELD>_FILE` names."""
 
+COLLECTOR_SECRETS = ("ami_secret", "esl_password", "finesse_password", "five9_password")
+"""Secrets of the platforms that collectors log in to; they read these themselves."""
+
 Port = Annotated[int, Field(ge=0, le=65535)]
 Positive = Annotated[int, Field(ge=1)]
 
@@ -162,7 +165,9 @@ def _from_files(environ: Mapping[str, str]) -> dict[str, str]:
 
 def misspelt_variables(environ: Mapping[str, str]) -> list[str]:
     """One warning for each `CALLBOARD_` variable that nothing reads, with the likely name."""
-    known = [*map(variable_of, Config.model_fields), *map(file_variable_of, SECRETS), ENGINE]
+    secrets = [*SECRETS, *COLLECTOR_SECRETS]
+    known = [variable_of(field) for field in (*Config.model_fields, *COLLECTOR_SECRETS)]
+    known += [*map(file_variable_of, secrets), ENGINE]
     warnings = []
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in known:

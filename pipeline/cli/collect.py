@@ -65,30 +65,24 @@ def queue_log(
 @collect.command("five9")
 def five9(
     site: Annotated[str, typer.Option(help="The site whose domain it is.")],
+    user: Annotated[str, typer.Option(help="A supervisor of the domain.")],
     to: To = "",
     login_url: Annotated[
         str, typer.Option(help="Where the domain's region logs in.")
     ] = "https://app.five9.com",
-    username: Annotated[
-        str, typer.Option(envvar="FIVE9_USERNAME", help="A supervisor of the domain.")
-    ] = "",
-    password_file: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="FIVE9_PASSWORD_FILE", help="Holds the password; else FIVE9_PASSWORD does."
-        ),
-    ] = None,
 ) -> None:
     """Follow the supervisor WebSocket of a Five9 domain until stopped: states of agents.
 
-    After every connection the full picture comes anew, so there is no position to keep.
+    After every connection the full picture comes anew, so there is no position to keep. The
+    password is in CALLBOARD_FIVE9_PASSWORD or in the file CALLBOARD_FIVE9_PASSWORD_FILE names.
     """
     from pipeline.collect import five9 as collector
     from pipeline.collect.door_client import DoorClient, DoorRefused
     from pipeline.simulate.process import run_process, say_retry
 
+    account = collector.Account(user, _secret("CALLBOARD_FIVE9_PASSWORD"), login_url.rstrip("/"))
+
     async def run(config: Config) -> None:
-        account = collector.Account(username, _password(password_file), login_url.rstrip("/"))
         door = DoorClient(
             to or config.door_url, config.door_token, say_retry, source=collector.SOURCE
         )
@@ -102,11 +96,14 @@ def five9(
         raise typer.Exit(1) from None
 
 
-def _password(file: Path | None) -> str:
-    """The password without the end of its line; never from the command line, which others see."""
-    if file is not None:
-        return file.read_text(encoding="utf-8").rstrip("\r\n")
-    return os.environ.get("FIVE9_PASSWORD", "")
+def _secret(variable: str) -> str:
+    """A platform's secret; never from the command line, which others see."""
+    from pipeline.collect.secrets import SecretError, secret_of
+
+    try:
+        return secret_of(variable, os.environ)
+    except SecretError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 Host = Annotated[str, typer.Option(help="Where the platform listens.")]
@@ -127,12 +124,8 @@ def ami(
     The user's secret is in CALLBOARD_AMI_SECRET or in the file CALLBOARD_AMI_SECRET_FILE names.
     """
     from pipeline.collect import ami as platform
-    from pipeline.collect.secrets import SecretError, secret_of
 
-    try:
-        secret = secret_of("CALLBOARD_AMI_SECRET", os.environ)
-    except SecretError as error:
-        raise typer.BadParameter(str(error)) from None
+    secret = _secret("CALLBOARD_AMI_SECRET")
     login = platform.Login(host, port, user, secret, tls)
     _follow(
         f"Asterisk at {host}:{port}", platform.SOURCE, lambda: platform.session(login), site, to
@@ -151,12 +144,8 @@ def freeswitch(
     The password is in CALLBOARD_ESL_PASSWORD or in the file CALLBOARD_ESL_PASSWORD_FILE names.
     """
     from pipeline.collect import event_socket as platform
-    from pipeline.collect.secrets import SecretError, secret_of
 
-    try:
-        password = secret_of("CALLBOARD_ESL_PASSWORD", os.environ)
-    except SecretError as error:
-        raise typer.BadParameter(str(error)) from None
+    password = _secret("CALLBOARD_ESL_PASSWORD")
     login = platform.Login(host, port, password)
     name = f"FreeSWITCH at {host}:{port}"
     _follow(name, platform.SOURCE, lambda: platform.session(login), site, to)
@@ -183,12 +172,11 @@ def finesse(
     names.
     """
     from pipeline.collect import finesse as platform
-    from pipeline.collect.secrets import SecretError, secret_of
 
+    password = _secret("CALLBOARD_FINESSE_PASSWORD")
     try:
-        password = secret_of("CALLBOARD_FINESSE_PASSWORD", os.environ)
         ids = tuple(line.strip() for line in agents.read_text().splitlines() if line.strip())
-    except (SecretError, OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise typer.BadParameter(str(error)) from None
     login = platform.Login(
         host=host,

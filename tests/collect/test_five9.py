@@ -361,10 +361,10 @@ async def test_the_command_reads_its_password_from_a_file_and_stops_on_sigterm(
     async with five9(domain) as login, serve(web.post("/v1/sources/five9", door.post)) as port:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "pipeline.cli.main", "collect", "five9", "--site", "here",
-            "--to", f"http://127.0.0.1:{port}", "--login-url", login, "--username", "sup",
+            "--to", f"http://127.0.0.1:{port}", "--login-url", login, "--user", "sup",
             cwd=tmp_path, stderr=asyncio.subprocess.PIPE,
             env=os.environ | {
-                "FIVE9_PASSWORD_FILE": str(tmp_path / "password"),
+                "CALLBOARD_FIVE9_PASSWORD_FILE": str(tmp_path / "password"),
                 "PYTHONPATH": str(Path(__file__).parents[2]),
             },
         )  # fmt: skip
