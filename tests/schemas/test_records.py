@@ -173,10 +173,12 @@ def test_every_topic_has_its_needs_named_once() -> None:
     names = [topic.name for topic in topics.TOPICS]
     assert names == [
         *("events.raw", "events.frames", "kpi.live", "kpi.rows", "events.dead"),
-        "alerts.raw",
+        *("alerts.raw", "events.memory"),
     ]
     assert all(topic.max_message_bytes >= 1024 * 1024 for topic in topics.TOPICS)
-    assert all(topic.cleanup_policy == "delete" for topic in topics.TOPICS)
+    policies = {topic.name: topic.cleanup_policy for topic in topics.TOPICS}
+    assert policies.pop("events.memory") == "compact"
+    assert set(policies.values()) == {"delete"}
 
 
 def test_configuration_comes_from_the_environment() -> None:

@@ -57,6 +57,8 @@ def test_every_platform_has_its_module_fixture_page_and_writer() -> None:
     assert set(FORMATS) >= ASKED_FOR
     assert {folder.name for folder in HERE.iterdir() if folder.is_dir()} >= set(SOURCES)
     assert {page.stem for page in DOCS.glob("*.md")} >= set(SOURCES)
+    overview = DOCS.with_suffix(".md").read_text()
+    assert {name for name in SOURCES if f"](sources/{name}.md) |" not in overview} == set()
     assert set(platform_writers()) == ASKED_FOR
 
 
