@@ -2,8 +2,9 @@
 
 `POST /v1/events?site=S` takes canonical events as NDJSON or as a JSON array. Statuses: 200 all is
 safe (with what was taken and refused, line by line), 400 a wrong `site` or a body that cannot be
-read, 401 a wrong token, 413 too large, 415 another content type, 503 with Retry-After: not kept,
-send it again later. Lines of a site that has no settings are kept but told as refused.
+read, 401 a wrong token, 408 a body that does not end, 413 too large, 415 another content type, 503
+with Retry-After: not kept, send it again later. Lines of a site without settings are kept but told
+as refused.
 Sending events twice changes no figure.
 
 `POST /v1/sources/{platform}?site=S` takes what a platform writes: see `hooks.door`.
@@ -18,6 +19,7 @@ import asyncio
 import hmac
 import logging
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -123,15 +125,15 @@ class Door:
             response = answer_of(request, 200, await take(request), now)
         except Refusal as refusal:
             response = answer_of(request, refusal.status, {"error": refusal.reason}, now)
+            if refusal.status == HTTPStatus.REQUEST_TIMEOUT:
+                _give_up(request, response)
         except web.HTTPRequestEntityTooLarge:
             limit = f"the body is larger than {MAX_BODY_BYTES} bytes; send it in parts"
             response = answer_of(request, 413, {"error": limit}, now)
         except web.RequestPayloadError:
             said = {"error": "the body cannot be read as its encoding says"}
             response = answer_of(request, 400, said, now)
-            # What is left of it is not waited for, nor taken for the next request.
-            request.content.feed_eof()
-            response.force_close()
+            _give_up(request, response)
         except NotKept as error:
             said = {"error": f"not kept, send it again: {error}"}
             response = answer_of(request, 503, said, now)
@@ -220,6 +222,12 @@ class Door:
                 await asyncio.sleep(_RETRY_S)
         self.metrics.open.set(1)
         log.info("open at http://%s:%d", self.config.door_host, self.config.door_port)
+
+
+def _give_up(request: web.Request, response: web.Response) -> None:
+    """What is left of the body is not waited for, nor taken for the next request."""
+    request.content.feed_eof()
+    response.force_close()
 
 
 def _site_of(request: web.Request) -> str | None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from http import HTTPStatus
+
 from aiohttp import web
 
 from pipeline.ingest.intake import NotKept
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 MAX_READING_BYTES = 64 * 1024 * 1024
+READ_WITHIN_S = 30.0
+"""A body that takes longer is given up: a few callers who never end would keep all others out."""
 
 
 class Refusal(Exception):
@@ -26,7 +31,10 @@ class Reading:
         self._held = 0
 
     async def body(self, request: web.Request) -> bytes:
-        """The body. Raises `NotKept` if too many are read, aiohttp's 413 if it is too large."""
+        """The body. Raises `NotKept` if too many are read, aiohttp's 413 if it is too large.
+
+        408 is the `Refusal` of one that does not end.
+        """
         length = request.content_length
         packed = "Content-Encoding" in request.headers
         size = MAX_BODY_BYTES if length is None or packed else min(length, MAX_BODY_BYTES)
@@ -34,6 +42,10 @@ class Reading:
             raise NotKept("too many posts are being read")
         self._held += size
         try:
-            return await request.read()
+            async with asyncio.timeout(READ_WITHIN_S):
+                return await request.read()
+        except TimeoutError:
+            reason = f"the body did not come within {READ_WITHIN_S:.0f} s"
+            raise Refusal(HTTPStatus.REQUEST_TIMEOUT, reason) from None
         finally:
             self._held -= size

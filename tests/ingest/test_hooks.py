@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hmac
 import logging
@@ -182,6 +183,10 @@ async def test_without_a_token_only_this_machine_is_believed(config: Config) -> 
         url = f"http://127.0.0.1:{config.door_port}/v1/sources/genesys-cloud?site=north"
         async with http.post(url, json={}) as response:
             assert response.status == 200
+        for header in ("X-Forwarded-For", "Forwarded", "Via", "Origin"):
+            # A proxy on the machine, or a page in its browser, calls from it too.
+            async with http.post(url, json={}, headers={header: "x"}) as response:
+                assert response.status == 401
         door._hooks._open = lambda request: False  # type: ignore[method-assign]  # from elsewhere
         async with http.post(url, json={}) as response:
             assert response.status == 401
@@ -206,6 +211,42 @@ async def test_bodies_are_read_within_a_bound(
             assert response.status == 200
         async with http.post(url, data=b"{}", headers={"Content-Type": JSON}) as response:
             assert response.status == 200
+
+
+async def test_a_body_that_does_not_end_keeps_nobody_out(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.ingest.reading.READ_WITHIN_S", 0.05)
+    async with running_door(config) as door, aiohttp.ClientSession() as http:
+        url = f"http://127.0.0.1:{config.door_port}/v1/sources/genesys-cloud?site=north"
+        answered = asyncio.Event()
+
+        async def endless() -> AsyncIterator[bytes]:
+            yield b"{"
+            await answered.wait()
+
+        async with http.post(url, data=endless(), headers={"Content-Type": JSON}) as response:
+            assert response.status == 408
+            answered.set()
+        assert door._reading._held == 0
+
+
+async def test_what_a_caller_sent_is_repeated_to_it_also_where_it_is_no_text(
+    config: Config,
+) -> None:
+    async with running_door(config):
+        reader, writer = await asyncio.open_connection("127.0.0.1", config.door_port)
+        writer.write(
+            b"POST /v1/sources/genesys-cloud?site=north HTTP/1.1\r\nHost: x\r\n"
+            b"Connection: close\r\nContent-Type: text/\xff\r\nContent-Length: 2\r\n"
+            b"X-Amz-Firehose-Request-Id: \xff\r\n\r\n{}"
+        )
+        answer = await reader.read()
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 415")
+    assert (
+        orjson.loads(answer.rpartition(b"\r\n\r\n")[2].replace(b"\\udcff", b""))["requestId"] == ""
+    )
 
 
 async def test_a_platform_is_told_to_send_again_while_nothing_can_be_kept(caller: Caller) -> None:

@@ -151,6 +151,7 @@ def test_no_header_raises_anything_but_forged(source: str) -> None:
         "9" * 400,
         "0001-01-01T00:00:00Z",
         "Basic !",
+        "Basic \u00fc",
     ):
         headers = CIMultiDict(dict.fromkeys(SIGNED[source]().headers, value))
         with pytest.raises(Forged):
@@ -253,6 +254,30 @@ def test_zoho_crm_repeats_a_token_in_its_body() -> None:
     check("zoho", call({}, orjson.dumps({"token": SECRET.decode()})), [SECRET])
     with pytest.raises(Forged):
         check("zoho", call({}, orjson.dumps({"token": "x"})), [SECRET])
+
+
+def test_a_token_that_is_nested_deeply_is_refused() -> None:
+    deep = base64.urlsafe_b64encode(b"[" * 5_500).decode()
+    with pytest.raises(Forged):
+        check("zoho", call({"X-ZDesk-JWT": f"{deep}.e30.e30"}), [key_set()])
+
+
+def test_a_form_of_a_million_fields_is_not_taken_apart() -> None:
+    """It is read before anybody has proved who calls."""
+    many = call({"X-Twilio-Signature": "x"}, b"a&" * 1_000_000, kind=FORM)
+    with pytest.raises(Forged, match="fields"):
+        check("twilio", many, [SECRET])
+
+
+def test_nobody_can_sign_where_the_configured_key_is_empty() -> None:
+    text = f"msg_1.{NOW // 1000}.".encode() + BODY
+    headers = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": str(NOW // 1000),
+        "webhook-signature": f"v1,{mac64(text, secret=b'')}",
+    }
+    with pytest.raises(Forged, match="whsec_"):
+        check("feedback", call(headers), [b"whsec_"])
 
 
 def test_secrets_are_files_and_may_change(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ class HookSecrets:
             self._held.pop(path, None)
             return []
         except (OSError, ValueError) as error:  # ValueError: a site whose name no path can hold
-            log.error("the secret %s cannot be read: %s", path.name, type(error).__name__)
+            log.error("the secret %.99r cannot be read: %s", path.name, type(error).__name__)
             return []
 
 

@@ -24,6 +24,8 @@ REPLAY_MS = 300_000
 """How far the time in a signature may be from the clock, either way: a copy of it is of no use
 after that."""
 FORM = "application/x-www-form-urlencoded"
+MAX_FIELDS = 1_000
+"""Fields of a form; Twilio sends a few dozen, and whoever calls is not known yet."""
 
 
 class Forged(Exception):
@@ -87,8 +89,7 @@ def twilio(call: Call, secret: bytes) -> None:
     """
     text = call.url
     if call.content_type == FORM:
-        fields = parse_qsl(call.body.decode("utf-8", "replace"), keep_blank_values=True)
-        text += "".join(name + value for name, value in sorted(set(fields)))
+        text += "".join(name + value for name, value in sorted(set(_fields(call.body))))
     else:
         told = dict(parse_qsl(urlsplit(call.url).query)).get("bodySHA256", "")
         if not _same(sha256(call.body).hexdigest(), told.lower().encode()):
@@ -96,6 +97,14 @@ def twilio(call: Call, secret: bytes) -> None:
     _compare(
         call.header("X-Twilio-Signature"), _mac64(secret, text.encode("utf-8", "replace"), "sha1")
     )
+
+
+def _fields(body: bytes) -> list[tuple[str, str]]:
+    try:
+        text = body.decode("utf-8", "replace")
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS)
+    except ValueError:
+        raise Forged(f"the form has more than {MAX_FIELDS} fields") from None
 
 
 def zendesk(call: Call, secret: bytes) -> None:
@@ -163,9 +172,12 @@ def _standard_key(secret: bytes) -> bytes:
     if not secret.startswith(prefix):
         return secret
     try:
-        return base64.b64decode(secret[len(prefix) :], validate=True)
+        key = base64.b64decode(secret[len(prefix) :], validate=True)
     except binascii.Error:
-        raise Forged("the configured secret is no base64 after whsec_") from None
+        key = b""
+    if not key:  # under an empty key anybody could sign
+        raise Forged("the configured secret is no base64 after whsec_")
+    return key
 
 
 def zoho(call: Call, secret: bytes) -> None:
@@ -214,7 +226,7 @@ def _zoho_jwt(token: str, secret: bytes, now: int) -> None:
             issuer=configured["iss"],
             options=_UNCHECKED,
         )
-    except (jwt.PyJWTError, KeyError, ValueError, TypeError) as error:
+    except (jwt.PyJWTError, KeyError, ValueError, TypeError, RecursionError) as error:
         raise Forged(f"the token is not Zoho's ({type(error).__name__})") from None
     if not isinstance(claims["exp"], int) or claims["exp"] * 1000 < now:
         raise Forged("the token has expired")
@@ -251,7 +263,7 @@ def _text(mac: bytes, hexadecimal: bool) -> bytes:
 def _password(encoded: str) -> str:
     try:
         return base64.b64decode(encoded).decode("utf-8", "replace").partition(":")[2]
-    except binascii.Error:
+    except ValueError:  # also for text that is not ASCII
         return ""
 
 
