@@ -5,14 +5,13 @@ from __future__ import annotations
 import random
 import re
 from datetime import datetime, timedelta
-from typing import Any
 
 import orjson
 import pytest
 
-from pipeline.sources import SOURCES
-from pipeline.sources.source import Event, Translator, Unread
+from pipeline.sources.source import Translator, Unread
 from schemas.events import event_key
+from tests.sources.amazon_payloads import begin, brief, contact_event, snapshots, talk
 from tests.sources.fixtures import fixture_of
 from tests.sources.retelling import Telling, counter_of, disordered, telling
 
@@ -21,56 +20,11 @@ BY_WAITS = {
     *("abandoned_short", "abandoned_wait_ms", "left_callback", "left_overflow", "left_other"),
     *("sl_met", "sl_missed", "sl_abandoned"),
 }
-SAMPLE = {
-    "AgentARN": "arn:aws:connect:eu-central-1:1:instance/i/agent/a1",
-    "EventType": "STATE_CHANGE",
-    "EventTimestamp": "2026-03-02T09:05:00.000Z",
-}
 
 
 @pytest.fixture(scope="module")
 def told() -> Telling:
     return telling("amazon-connect")
-
-
-def begin(**options: Any) -> Translator:
-    return SOURCES["amazon-connect"].begin("here", options)
-
-
-def contact_event(kind: str, **detail: Any) -> bytes:
-    base = {
-        "eventType": kind,
-        "contactId": "c-1",
-        "channel": "VOICE",
-        "initiationMethod": "INBOUND",
-        "initiationTimestamp": "2026-03-02T09:00:00.000Z",
-    }
-    return orjson.dumps({"detail": base | detail})
-
-
-def snapshots(before: list[Any], now: list[Any], **told: Any) -> bytes:
-    status = {"Name": "Available", "StartTimestamp": "2026-03-02T08:00:00Z", "Type": "ROUTABLE"}
-    previous = {"AgentStatus": status, "Contacts": before}
-    current = {"AgentStatus": status, "Contacts": now}
-    pair = {"PreviousAgentSnapshot": previous, "CurrentAgentSnapshot": current}
-    return orjson.dumps(SAMPLE | pair | told)
-
-
-def talk(state: str, second: int = 0, **told: Any) -> dict[str, Any]:
-    moment = f"2026-03-02T09:01:{second:02d}.000Z"
-    base = {
-        "ContactId": "c-1",
-        "Channel": "VOICE",
-        "InitiationMethod": "INBOUND",
-        "ConnectedToAgentTimestamp": "2026-03-02T09:01:00.000Z",
-        "Queue": {"ARN": "arn:aws:connect:eu-central-1:1:instance/i/queue/q1"},
-    }
-    return base | {"State": state, "StateStartTimestamp": moment} | told
-
-
-def brief(events: list[Event]) -> list[tuple[str, int]]:
-    """Types without their `contact.`, with the seconds after nine o'clock."""
-    return [(event["type"].split(".")[1], (event["ts"] // 1000) % 3600) for event in events]
 
 
 # The whole centre
@@ -256,7 +210,7 @@ def test_several_contacts_at_once_are_told_apart() -> None:
 def test_an_answer_and_a_hold_of_one_snapshot_are_both_told() -> None:
     ringing = talk("CONNECTING", 0, ConnectedToAgentTimestamp=None)
     events = begin().translate(snapshots([ringing], [talk("CONNECTED_ONHOLD", 20)]))
-    assert brief(events) == [("answered", 60), ("held", 80)]
+    assert brief(events) == [("held", 80), ("answered", 60)]
 
 
 def test_a_contact_that_vanishes_while_talking_is_released_and_wrapped_up() -> None:

@@ -39,17 +39,22 @@ class AmazonConnect(Translator):
 
     def translate(self, payload: bytes) -> list[Event]:
         """The events of a payload."""
-        told = load(payload)
+        try:
+            return self._read(load(payload))
+        except RecursionError:  # JSON may be nested as deep as Python may compare
+            raise Unread("payload", "is nested too deeply") from None
+
+    def _read(self, told: dict[str, Any]) -> list[Event]:
         whole = Part(told)
         if "detail" in told:
             kind = whole.text("detail-type")
             if kind is not None and kind != _DETAIL_TYPE:
                 raise Unread("detail-type", f"unknown type {shown(kind)}")
-            return self._contact_events.read(whole.part("detail"), whole.moment("time"))
+            return self._contact_events.read(whole.part("detail"), whole)
         if "AgentARN" in told:
             return self._agent_events.read(whole)
         if whole.get("eventType") is not None:
-            return self._contact_events.read(whole, whole.moment("time"))
+            return self._contact_events.read(whole, whole)
         if whole.get("contactId") is not None:
             return self._records.read(whole)
         raise Unread("payload", "is neither a contact event, an agent event nor a contact record")

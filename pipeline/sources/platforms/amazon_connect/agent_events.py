@@ -18,7 +18,7 @@ from pipeline.sources.platforms.amazon_connect.fields import (
 )
 from pipeline.sources.platforms.amazon_connect.options import AGENT_EVENTS
 from pipeline.sources.recent import Recent
-from pipeline.sources.source import Context, Event
+from pipeline.sources.source import Context, Event, Unread
 from pipeline.sources.values import shown, whole
 
 KINDS = frozenset({"STATE_CHANGE", "HEART_BEAT", "LOGIN", "LOGOUT"})
@@ -48,7 +48,12 @@ _BY_NAME = {"Available": "available", "Offline": "offline"}
 
 
 class AgentEvents:
-    """Reads agent events. `moved` has the contacts that went on as another one."""
+    """Reads agent events. `moved` has the contacts that went on as another one.
+
+    A snapshot tells of all contacts of an agent. One that cannot be read, such as one in a state of
+    a name unheard of, says nothing, and the others are taken. If they say nothing new, the payload
+    is refused.
+    """
 
     def __init__(self, context: Context, moved: Recent) -> None:
         self._context = context
@@ -68,13 +73,19 @@ class AgentEvents:
         agent = agent_of(told.word("AgentARN"))
         at = told.at("EventTimestamp")
         now, before = told.part("CurrentAgentSnapshot"), told.part("PreviousAgentSnapshot")
+        odd: list[Unread] = []
         events = self._profile(agent, at, kind, now, before)
-        events += self._status(agent, at, kind, now, before)
-        return events + self._contacts(agent, at, now, before)
+        events += self._status(agent, at, kind, now, before, odd)
+        events += self._contacts(agent, at, now, before, odd)
+        if odd and not events:
+            raise odd[0]
+        return events
 
     # The agent
 
-    def _status(self, agent: str, at: int, kind: str, now: Part, before: Part) -> list[Event]:
+    def _status(
+        self, agent: str, at: int, kind: str, now: Part, before: Part, odd: list[Unread]
+    ) -> list[Event]:
         if kind == "LOGOUT":
             return [self._context.event("agent.state", at, agent=agent, state="offline")]
         if kind != "LOGIN" and now.get("AgentStatus") == before.get("AgentStatus"):
@@ -90,6 +101,9 @@ class AgentEvents:
         elif name == old.text("Name") and since == old.moment("StartTimestamp"):
             return []
         state = self._state(status, name)
+        if state is None:
+            odd.append(status.refuse("Type", f"unknown type {shown(status.text('Type'))}"))
+            return []
         if kind == "LOGIN" and state == "offline":
             # Who was offline still is; a status that follows at once would have no order with it.
             return []
@@ -104,17 +118,14 @@ class AgentEvents:
             )
         ]
 
-    def _state(self, status: Part, name: str) -> str:
+    def _state(self, status: Part, name: str) -> str | None:
         kind = status.text("Type")
         told: str | None = self._options.statuses.get(name)
         if told is not None:
             return told
         if kind is None:
             return _BY_NAME.get(name, "not_ready")
-        state = _BY_TYPE.get(kind)
-        if state is None:
-            raise status.refuse("Type", f"unknown type {shown(kind)}")
-        return state
+        return _BY_TYPE.get(kind)
 
     def _team(self, snapshot: Part) -> str | None:
         team = self._options.team
@@ -153,23 +164,33 @@ class AgentEvents:
 
     # Contacts
 
-    def _contacts(self, agent: str, at: int, now: Part, before: Part) -> list[Event]:
+    def _contacts(
+        self, agent: str, at: int, now: Part, before: Part, odd: list[Unread]
+    ) -> list[Event]:
         if now.get("Contacts") == before.get("Contacts"):
             return []
         held = {contact.word("ContactId"): contact for contact in now.parts("Contacts")}
         old = {contact.word("ContactId"): contact for contact in before.parts("Contacts")}
         events: list[Event] = []
         for native, contact in held.items():
-            was = old.get(native)
-            state = _state_of(contact)
-            before_state = "" if was is None else _state_of(was)
-            if state != before_state and initiation_of(contact) != MONITOR:
-                events += self._changed(agent, contact, state, before_state)
+            try:
+                events += self._contact(agent, contact, old.get(native))
+            except Unread as error:
+                odd.append(error)
         if self._legs:
             for native, was in old.items():
                 if native not in held and initiation_of(was) != MONITOR:
                     events += self._gone(agent, at, was)
         return events
+
+    def _contact(self, agent: str, contact: Part, before: Part | None) -> list[Event]:
+        state = contact.word("State")
+        was = "" if before is None else before.word("State")
+        if state == was or initiation_of(contact) == MONITOR:
+            return []
+        if state not in STATES:
+            raise contact.refuse("State", f"unknown state {shown(state)}")
+        return self._changed(agent, contact, state, was)
 
     def _changed(self, agent: str, contact: Part, state: str, was: str) -> list[Event]:
         initiation = initiation_of(contact)
@@ -186,7 +207,8 @@ class AgentEvents:
                 events.append(self._context.event("contact.declined", since, **who, reason=reason))
         if self._legs:
             events += self._leg(contact, state, was, since, who)
-        return events
+        # Newest first: who waited or talked longer than lateness allows is known by what is new.
+        return sorted(events, key=_moment, reverse=True)
 
     def _queued(self, contact: Part, chain: str, initiation: str) -> list[Event]:
         queued = contact.moment("QueueTimestamp")
@@ -211,17 +233,19 @@ class AgentEvents:
         connected = contact.moment("ConnectedToAgentTimestamp")
         if connected is None and state == "CONNECTED":
             connected = since
-        if connected is None or state not in _TALKS | _AFTER:
+        if state not in _TALKS | _AFTER or not (
+            was in _TALKS or connected is not None or _untold(contact, state)
+        ):
             return []
         event = self._context.event
         events: list[Event] = []
-        if was not in _TALKS | _AFTER:
+        if was not in _TALKS | _AFTER and connected is not None:
             channel = channel_of(contact, initiation_of(contact))
             queue = queue_in(contact.part("Queue"), "ARN")
             events.append(event("contact.answered", connected, **who, queue=queue, channel=channel))
         if state in _HOLDS and was not in _HOLDS:
             events.append(event("contact.held", since, **who))
-        elif state == "CONNECTED" and was in _HOLDS:
+        elif state == "CONNECTED" and (was in _HOLDS or (was and was not in STATES)):
             events.append(event("contact.resumed", since, **who))
         elif state in _AFTER and was not in _AFTER:
             events.append(event("contact.released", since, **who, reason=self._reason(contact)))
@@ -229,12 +253,15 @@ class AgentEvents:
 
     def _gone(self, agent: str, at: int, was: Part) -> list[Event]:
         initiation = initiation_of(was)
-        state = _state_of(was)
-        if state not in _TALKS | _AFTER or was.moment("ConnectedToAgentTimestamp") is None:
+        state = was.word("State")
+        connected = was.moment("ConnectedToAgentTimestamp") is not None
+        if state in STATES - _TALKS - _AFTER or not (
+            state in _TALKS or connected or _untold(was, state)
+        ):
             return []
         who = {"contact": contact_of(was, initiation), "agent": agent}
         events: list[Event] = []
-        if state in _TALKS:
+        if state not in _AFTER:
             reason = self._reason(was)
             events.append(self._context.event("contact.released", at, **who, reason=reason))
         events.append(self._context.event("contact.wrapped", at, **who))
@@ -244,11 +271,14 @@ class AgentEvents:
         return "transferred" if contact.word("ContactId") in self._moved else None
 
 
-def _state_of(contact: Part) -> str:
-    state = contact.word("State")
-    if state not in STATES:
-        raise contact.refuse("State", f"unknown state {shown(state)}")
-    return state
+def _untold(contact: Part, state: str) -> bool:
+    """Whether wrap-up is told and not when the talk began: whoever wraps up has talked."""
+    return state == "ENDED" and not contact.has("ConnectedToAgentTimestamp")
+
+
+def _moment(event: Event) -> int:
+    at: int = event["ts"]
+    return at
 
 
 def _capacity(routing: Part) -> int | None:

@@ -34,6 +34,7 @@ KINDS = frozenset(
         "WEBRTC_API",
     }
 )
+_NOT_OF_LEGS = frozenset({"INITIATED", "QUEUED", "DISCONNECTED"})
 # How a contact goes on as the next one of its chain, and what its wait ends by.
 _GOES_ON = {"TRANSFER": "transfer", "QUEUE_TRANSFER": "transfer", CALLBACK: "callback"}
 
@@ -53,11 +54,13 @@ class ContactEvents:
         self._waits = self._options.waits == CONTACT_EVENTS
         self._legs = self._options.legs == CONTACT_EVENTS
 
-    def read(self, detail: Part, time: int | None) -> list[Event]:
-        """The events of one; `time` is that of the envelope, epoch ms."""
+    def read(self, detail: Part, envelope: Part) -> list[Event]:
+        """The events of one; its envelope may be the detail itself."""
         kind = detail.word("eventType")
         if kind not in KINDS:
             raise detail.refuse("eventType", f"unknown event type {shown(kind)}")
+        if not self._legs and kind not in _NOT_OF_LEGS:
+            return []
         initiation = initiation_of(detail)
         if initiation == MONITOR:
             # A supervisor who listens: no leg of the customer's.
@@ -71,11 +74,11 @@ class ContactEvents:
         elif kind == "DISCONNECTED":
             events = self._disconnected(detail, contact, initiation)
         elif self._legs:
-            events = self._leg(kind, detail, contact, initiation, time)
+            events = self._leg(kind, detail, contact, initiation, envelope)
         return events
 
     def _initiated(self, detail: Part, initiation: str) -> list[Event]:
-        previous = detail.text("previousContactId")
+        previous = detail.id_or_none("previousContactId")
         reason = _GOES_ON.get(initiation)
         if previous is None or reason is None:
             return []
@@ -110,7 +113,7 @@ class ContactEvents:
         agent = detail.part("agentInfo")
         at = detail.at("disconnectTimestamp")
         # Read before anything is remembered, as it may be refused.
-        previous = detail.text("previousContactId")
+        previous = detail.id_or_none("previousContactId")
         events: list[Event] = []
         if agent.moment("connectedToAgentTimestamp") is None:
             if self._waits:
@@ -157,7 +160,7 @@ class ContactEvents:
         return [event]
 
     def _leg(
-        self, kind: str, detail: Part, contact: str, initiation: str, time: int | None
+        self, kind: str, detail: Part, contact: str, initiation: str, envelope: Part
     ) -> list[Event]:
         agent = detail.part("agentInfo")
         connected = agent.moment("connectedToAgentTimestamp")
@@ -184,8 +187,9 @@ class ContactEvents:
             ended = detail.at("disconnectTimestamp") if at is None else at
             return [event("contact.wrapped", ended, contact=contact, agent=who)]
         if kind in ("PAUSED", "RESUMED"):
+            time = envelope.moment("time")
             if time is None:
-                raise detail.refuse("time", "is required: a pause has no time of its own")
+                raise envelope.refuse("time", "is required: a pause has no time of its own")
             name = "contact.held" if kind == "PAUSED" else "contact.resumed"
             return [event(name, time, contact=contact, agent=who)]
         return []

@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.sources.source import Unread
 from pipeline.sources.values import iso, shown, whole
+from schemas.events import MAX_ID
 
 _CHANNELS = {
     "VOICE": "voice",
@@ -41,13 +42,19 @@ class Part:
         value = self._fields.get(name)
         return self._fields.get(_other_case(name)) if value is None else value
 
+    def has(self, name: str) -> bool:
+        """Whether a field is there, if only as null."""
+        return name in self._fields or _other_case(name) in self._fields
+
     def part(self, name: str) -> Part:
         """An object within this one, empty where it is absent or null."""
-        value = self.get(name)
-        if value is None:
-            value = {}
-        elif not isinstance(value, dict):
-            raise self.refuse(name, f"should be an object, not {shown(value)}")
+        value = self._fields.get(name)
+        if not isinstance(value, dict):
+            value = self.get(name)
+            if value is None:
+                value = {}
+            elif not isinstance(value, dict):
+                raise self.refuse(name, f"should be an object, not {shown(value)}")
         return Part(value, f"{self._path}{name}.")
 
     def parts(self, name: str) -> Iterator[Part]:
@@ -64,12 +71,14 @@ class Part:
 
     def text(self, name: str) -> str | None:
         """Text, None where it is absent, null or empty."""
-        value = self.get(name)
-        if value is None or value == "":
-            return None
+        value = self._fields.get(name)
+        if value is None:
+            value = self.get(name)
+            if value is None:
+                return None
         if not isinstance(value, str):
             raise self.refuse(name, f"should be text, not {shown(value)}")
-        return value
+        return value or None
 
     def word(self, name: str) -> str:
         """Text that must be there."""
@@ -78,9 +87,25 @@ class Part:
             raise self.refuse(name, "is required")
         return value
 
+    def id(self, name: str) -> str:
+        """An id that must be there."""
+        found = self.id_or_none(name)
+        if found is None:
+            raise self.refuse(name, "is required")
+        return found
+
+    def id_or_none(self, name: str) -> str | None:
+        """An id, None where it is absent, null or empty."""
+        found = self.text(name)
+        if found is not None and len(found) > MAX_ID:
+            raise self.refuse(name, f"has {len(found)} characters, more than {MAX_ID}")
+        return found
+
     def moment(self, name: str) -> int | None:
         """Epoch ms of a time in ISO 8601, None where it is absent, null or empty."""
-        value = self.get(name)
+        value = self._fields.get(name)
+        if value is None:
+            value = self.get(name)
         if value is None or value == "":
             return None
         return iso(value, f"{self._path}{name}")
@@ -109,13 +134,19 @@ def _other_case(name: str) -> str:
 
 
 def agent_of(arn: str) -> str:
-    """The agent's id: what stands behind `/agent/` in the ARN."""
-    return arn.rpartition("/agent/")[2]
+    """The agent's id: what stands behind `agent/` in the ARN."""
+    return _behind(arn, "agent/")
 
 
 def queue_of(arn: str) -> str:
-    """The queue's id behind `/queue/` in the ARN; an agent's own queue is `agent/<id>`."""
-    return arn.rpartition("/queue/")[2]
+    """The queue's id behind `queue/` in the ARN; an agent's own queue is `agent/<id>`."""
+    return _behind(arn, "queue/")
+
+
+def _behind(arn: str, kind: str) -> str:
+    """The end of an ARN behind a kind of resource; all of what is no such ARN."""
+    before, _, found = arn.rpartition(kind)
+    return found if before[-1:] in ("/", ":") else arn
 
 
 def queue_in(part: Part, name: str) -> str | None:
@@ -135,7 +166,7 @@ def contact_of(part: Part, initiation: str) -> str:
     A queued callback is a contact of its own: it may wait in the very queue that the caller is only
     now leaving.
     """
-    own = part.word("contactId")
+    own = part.id("contactId")
     return own if initiation == CALLBACK else part.text("initialContactId") or own
 
 
