@@ -93,10 +93,12 @@ def check_capture(
     format_name: str,
     settings: SiteSettings | None = None,
     progress: Callable[[int], None] = lambda _: None,
+    counted: Callable[[int, int], None] = lambda done, events: None,
 ) -> Findings:
-    """Read a capture whole. `progress` is told the number of each payload's line.
+    """Read a capture whole; its events are kept, about half a kilobyte each.
 
-    Raises `InputError` if the input breaks off.
+    `progress` is told the number of each payload's line, then `counted` how many of how many events
+    the engine has counted. Raises `InputError` if the input breaks off.
     """
     findings = Findings(format_name, settings.site if settings else SITE)
     events: list[Event] = []
@@ -106,7 +108,7 @@ def check_capture(
         if not isinstance(outcome, Unread):
             events += outcome
     if events:
-        _look_at(findings, events, settings)
+        _look_at(findings, events, settings, counted)
     return findings
 
 
@@ -124,7 +126,12 @@ def _count(findings: Findings, line: int, kind: str, outcome: list[Event] | Unre
     findings.types.update(event["type"] for event in outcome)
 
 
-def _look_at(findings: Findings, events: list[Event], settings: SiteSettings | None) -> None:
+def _look_at(
+    findings: Findings,
+    events: list[Event],
+    settings: SiteSettings | None,
+    counted: Callable[[int, int], None],
+) -> None:
     in_file_order = list(events)
     events.sort(key=itemgetter("ts"))
     findings.site = events[0]["site"]
@@ -133,7 +140,14 @@ def _look_at(findings: Findings, events: list[Event], settings: SiteSettings | N
     findings.agents = len({event["agent"] for event in events if "agent" in event})
     history = History(findings.site, findings.last, findings.unread_count, events)
     settings = settings or SiteSettings(site=findings.site)
-    (findings.view,) = snapshots(history, settings, [events[-1]["ts"]])
+    done = 0
+
+    def applied(count: int) -> None:
+        nonlocal done
+        done += count
+        counted(done, len(events))
+
+    (findings.view,) = snapshots(history, settings, [events[-1]["ts"]], applied)
     findings.odd = oddities(in_file_order, findings.view)
 
 

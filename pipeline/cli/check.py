@@ -61,4 +61,7 @@ def _read(file: str, format_name: str, settings: SiteSettings | None) -> Finding
             if number % 5000 == 0:
                 bar.update(task, completed=lines.position)
 
-        return check_capture(lines, format_name, settings, told)
+        def counted(done: int, events: int) -> None:
+            bar.update(task, description="counting", completed=done, total=events)
+
+        return check_capture(lines, format_name, settings, told, counted)

@@ -18,7 +18,7 @@ from pipeline.ingest.dead_letters import Rejected
 from pipeline.ingest.raw import CANONICAL
 from pipeline.ingest.sites import Sites
 from pipeline.sources import SOURCES
-from pipeline.sources.capture import begin, translate_safely
+from pipeline.sources.capture import begin, defect, translate_safely
 from pipeline.sources.source import Event, Translator, Unread
 from schemas.events import EventError, parse_payload, readable_site, validate_event
 from schemas.settings import SiteSettings
@@ -100,8 +100,8 @@ class Streams:
         except Rejected:
             raise
         except Exception as error:  # a defect met in one payload must not stop the others
-            log.exception("a payload in the format %s cannot be translated", name)
-            raise Rejected("unreadable", "payload", f"not translated: {error!a}"[:500]) from error
+            log.error("a payload in the format %s cannot be translated: %s", name, defect(error))
+            raise Rejected("unreadable", "payload", f"not translated: {defect(error)}") from error
         for event in events:
             self._customers.hide(event)
         return events

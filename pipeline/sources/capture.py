@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from pipeline.sources.lines import BadLine
 from pipeline.sources.source import Event, Source, Translator, Unread
@@ -47,5 +49,13 @@ def translate_safely(translator: Translator, payload: bytes) -> list[Event] | Un
     except Unread as error:
         return error
     except Exception as error:
-        log.exception("a payload of %s cannot be translated", translator.context.source)
-        return Unread("payload", f"not translated: {error!a}"[:500])
+        log.error(
+            "a payload of %s cannot be translated: %s", translator.context.source, defect(error)
+        )
+        return Unread("payload", f"not translated: {defect(error)}")
+
+
+def defect(error: Exception) -> str:
+    """What went wrong and where in the code, without what the payload holds: customers' numbers."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"

@@ -11,6 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from pipeline.check import check_capture
 from pipeline.cli.check import check
 from pipeline.sources import SOURCES
 from tests.sources.fixtures import fixture_of
@@ -68,6 +69,8 @@ def test_what_is_odd_is_told_with_an_example(tmp_path: Path) -> None:
     assert odd["contacts whose beginning is not in the capture"]["example"] == "d"
     assert odd["contacts whose end is not in the capture"]["example"] == "c"
     assert odd["events of contacts told more than once"]["count"] == 1
+    example = odd["events of contacts told more than once"]["example"]
+    assert example == "contact.queued of a at 1970-01-01T00:00:01.000Z"
     assert odd["silences of more than an hour"]["example"].startswith("2.5 h")
     agents = next(what for what in odd if what.startswith("agents who answer"))
     assert odd[agents]["example"] == "ann"
@@ -95,6 +98,14 @@ def test_every_source_s_fixture_can_be_checked(name: str, tmp_path: Path) -> Non
     assert found["unread_count"] == sum("bad" in item for item in expected)
     assert found["payloads"] == len(fixture.payloads)
     assert found["queues"] or name in ("hubspot", "zoho", "feedback", "feedback-csv")
+
+
+def test_progress_is_told_of_reading_and_of_counting(tmp_path: Path) -> None:
+    lines, counts = [], []
+    with capture(tmp_path / "x").open("rb") as file:
+        check_capture(file, "canonical", None, lines.append, lambda *both: counts.append(both))
+    assert lines == list(range(1, 9))
+    assert counts[-1] == (8, 8)
 
 
 def test_a_compressed_capture_is_read(tmp_path: Path) -> None:

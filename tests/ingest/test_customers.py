@@ -6,9 +6,12 @@ import orjson
 import pytest
 
 from pipeline.ingest.customers import HASH_BYTES, Customers
+from pipeline.ingest.dead_letters import Rejected
 from pipeline.ingest.sites import Sites
 from pipeline.ingest.translate import Streams
-from pipeline.sources.source import Event
+from pipeline.sources import SOURCES
+from pipeline.sources.capture import read_capture
+from pipeline.sources.source import Event, Source, Translator
 from schemas.settings import SiteSettings
 
 NUMBER = "+49 30 1234567"
@@ -70,3 +73,25 @@ def test_translated_events_hold_no_number(name: str, payload: bytes) -> None:
     events = Streams(sites, Customers("key"), {}).translate(payload, name, "north", 0)
     assert any("customer" in event for event in events)
     assert NUMBER.encode() not in orjson.dumps(events)
+
+
+class Faulty(Translator):
+    """Fails as a defect would, with the number in what is said of it."""
+
+    def translate(self, payload: bytes) -> list[Event]:
+        raise KeyError(payload.decode())
+
+
+def test_a_defect_of_a_translator_tells_no_number(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = Source("faulty", "Faulty", Faulty, lambda payload: "x")
+    monkeypatch.setitem(SOURCES, "faulty", source)
+    sites = Sites()
+    sites.update({"north": SiteSettings(site="north")})
+    with pytest.raises(Rejected, match=r"KeyError at test_customers\.py:\d+") as refused:
+        Streams(sites, Customers("key"), {}).translate(NUMBER.encode(), "faulty", "north", 0)
+    (bad,) = read_capture(source, [NUMBER.encode()], "north")
+    for said in (refused.value.detail, str(bad), caplog.text):
+        assert "KeyError" in said
+        assert NUMBER not in said
