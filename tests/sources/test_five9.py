@@ -312,3 +312,28 @@ def test_a_state_that_is_new_can_be_named_by_the_site() -> None:
         read(new)
     assert error.value.field == "payLoad.0.updated.0.state"
     assert read(new, states={"IN_TRAINING": "not_ready"})[0]["state"] == "not_ready"
+
+
+def test_what_is_odd_in_a_full_picture_hides_no_other_agent() -> None:
+    agents: list[Any] = [
+        {"id": "1", "state": "READY", "stateSince": 9_999_000},
+        {"id": "2", "state": "LEVITATING", "stateSince": 9_999_000},
+        {"id": "3", "state": "ON_CALL", "stateSince": "yesterday"},
+        {"state": "READY", "stateSince": 9_999_000},
+        "not an agent",
+        {"id": "5", "state": "ACW", "stateSince": 9_999_000},
+    ]
+    full = frame(event="5000")
+    known, new = {"dataSource": "AGENT_STATE", "data": agents, "removed": [None, "6"]}, {
+        "dataSource": "CHAT_STATE", "data": []
+    }  # fmt: skip
+    told = read(full | {"payLoad": [new, None, known]})
+    assert {event["agent"]: event["state"] for event in told} == {
+        "1": "available", "5": "wrap", "6": "offline",
+    }  # fmt: skip
+    with pytest.raises(Unread) as error:
+        read(full | {"payLoad": [new]})
+    assert error.value.field == "payLoad.0.dataSource"
+    with pytest.raises(Unread) as error:
+        read(full | {"payLoad": [{"dataSource": "AGENT_STATE", "removed": [7.5]}]})
+    assert error.value.field == "payLoad.0.removed.0.id"

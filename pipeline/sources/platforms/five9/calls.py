@@ -175,7 +175,7 @@ def _seconds(row: Row, column: str) -> int:
     """Milliseconds of a time written `HH:MM:SS` or as seconds; 0 where there is none."""
     value = row.get(column)
     if isinstance(value, str) and ":" in value:
-        found = _clock(value)
+        found = _clock(value) if len(value) <= 12 else None
         if found is None:
             raise Unread(column, f"should be HH:MM:SS, not {shown(value)}")
         return found
@@ -189,7 +189,5 @@ def _seconds(row: Row, column: str) -> int:
 def _clock(text: str) -> int | None:
     parts = text.split(":")
     if len(parts) != 3 or not all(part.isascii() and part.isdigit() for part in parts):
-        return None
-    if len(text) > 12:
         return None
     return (int(parts[0]) * 3600 + int(parts[1]) * 60 + int(parts[2])) * 1000

@@ -65,7 +65,11 @@ _NO_REASON = ("0", "", None)
 
 
 class Frames:
-    """Reads frames for a site."""
+    """Reads frames for a site.
+
+    A frame tells of many agents. One that cannot be read, such as one in a state of a name unheard
+    of, hides no other: it says nothing, and the frame is refused only if nobody else is told of.
+    """
 
     def __init__(self, context: Context, options: Five9Options) -> None:
         self._context = context
@@ -76,40 +80,51 @@ class Frames:
         self._fresh_ms = options.fresh_s * 1000
 
     def read(self, frame: Mapping[str, Any]) -> list[Event]:
-        """The states of agents in a frame. Raises `Unread`."""
+        """The states of the agents that can be read. Raises `Unread` if there are only others."""
         event = name_at(frame, "context.eventId")
         if event not in EVENTS:
             raise Unread("context.eventId", f"unknown event {shown(event)}")
         if event not in (FULL, INCREMENT):
             return []
         now = epoch_ms_at(frame, "context.timeStamp")
-        return [
-            made
-            for place, source in enumerate(items_at(frame, "payLoad"))
-            for made in self._of_source(source, f"payLoad.{place}", now)
-        ]
+        events: list[Event] = []
+        odd: list[Unread] = []
+        for place, source in enumerate(items_at(frame, "payLoad")):
+            for made in self._of_source(source, f"payLoad.{place}", now):
+                if isinstance(made, Unread):
+                    odd.append(made)
+                else:
+                    events.append(made)
+        if odd and not events:
+            raise odd[0]
+        return events
 
-    def _of_source(self, source: Any, place: str, now: int) -> Iterator[Event]:
+    def _of_source(self, source: Any, place: str, now: int) -> Iterator[Event | Unread]:
         if not isinstance(source, Mapping):
-            raise Unread(place, f"no object: {shown(source)}")
+            yield Unread(place, f"no object: {shown(source)}")
+            return
         try:
             name = word_at(source, "dataSource")
             if name == "AGENT_STATE":
-                yield from self._states_of(source, now)
+                yield from self._states_of(source, place, now)
             elif name not in _WITHOUT_STATES:
-                raise Unread("dataSource", f"unknown source of data {shown(name)}")
+                yield Unread(f"{place}.dataSource", f"unknown source of data {shown(name)}")
         except Unread as error:
-            raise Unread(f"{place}.{error.field}", error.reason) from None
+            yield Unread(f"{place}.{error.field}", error.reason)
 
-    def _states_of(self, source: Mapping[str, Any], now: int) -> Iterator[Event]:
-        for part in ("data", "added", "updated"):
-            for place, agent in enumerate(items_at(source, part)):
+    def _states_of(
+        self, source: Mapping[str, Any], place: str, now: int
+    ) -> Iterator[Event | Unread]:
+        for part in ("data", "added", "updated", "removed"):
+            read = self._gone if part == "removed" else self._state
+            for number, agent in enumerate(items_at(source, part)):
                 try:
-                    yield self._state(agent, now)
+                    yield read(agent, now)
                 except Unread as error:
-                    raise Unread(f"{part}.{place}.{error.field}", error.reason) from None
-        for gone in items_at(source, "removed"):
-            yield self._event(name_at({"removed": gone}, "removed"), now, "offline", None)
+                    yield Unread(f"{place}.{part}.{number}.{error.field}", error.reason)
+
+    def _gone(self, user: Any, now: int) -> Event:
+        return self._event(name_at({"id": user}, "id"), now, "offline", None)
 
     def _state(self, agent: Any, now: int) -> Event:
         told = word_at(agent, "state")
