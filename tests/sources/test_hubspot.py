@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import zlib
 from collections import Counter
 from collections.abc import Iterable
 from functools import cache
@@ -139,6 +140,25 @@ def test_objects_are_forgotten_by_number_and_by_time(monkeypatch: pytest.MonkeyP
     for _ in range(30):
         translator.translate(change("call_id", "c", 91 * 86_400_000, objectId=1_000))
     assert set(translator.memory()) == {"0-5/1000"}
+
+
+@pytest.mark.parametrize("length", [12, 200])
+def test_a_memory_full_of_what_is_held_back_can_be_kept(length: int) -> None:
+    """Ingest keeps at most 900,000 bytes of it, compressed."""
+    rng, translator = random.Random(1), begin()
+    for _ in range(6_500 if length == 12 else 4_000):
+        object_id = "".join(rng.choices("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ", k=length))
+        for _ in range(8):
+            at = rng.randrange(10**9)
+            translator.translate(change("hs_pipeline_stage", "4", at, objectId=object_id))
+    memory = translator.memory()
+    assert len(memory) > 2_000
+    assert len(zlib.compress(orjson.dumps(memory), 1)) < 900_000
+    again = begin()
+    again.recall(orjson.loads(orjson.dumps(memory)))
+    for translated in (translator, again):
+        translated.translate(change("hs_pipeline_stage", "4", 5, objectId="new"))
+    assert again.memory() == translator.memory()
 
 
 @pytest.mark.parametrize("value", ["4.5", "x", "", " ", "1e3", "6", "0"])

@@ -290,6 +290,26 @@ def test_what_is_remembered_of_many_conversations_can_be_kept() -> None:
     assert each * remembered.KEPT < 900_000
 
 
+@pytest.mark.parametrize("length", [36, 200])
+def test_a_memory_full_of_the_longest_ids_can_be_kept(length: int) -> None:
+    rng, translator = random.Random(1), begin()
+
+    def made() -> str:
+        return "".join(rng.choices("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ-_", k=length))
+
+    for _ in range(9_000 if length == 36 else 2_000):
+        tell(translator, change(0, made(), conv=made(), skill=made()))
+        tell(translator, change(0, conv=made(), state="CLOSE", endTs=START))
+    memory = translator.memory()
+    assert min(len(memory["open"]), len(memory["ended"])) > 800
+    assert len(zlib.compress(orjson.dumps(memory), 1)) < 900_000
+    again = begin()
+    again.recall(orjson.loads(orjson.dumps(memory)))
+    for translated in (translator, again):
+        tell(translated, change(1, made(), conv="new"))
+    assert len(again.memory()["open"]) == len(translator.memory()["open"])
+
+
 def test_a_notification_with_one_change_that_is_wrong_is_refused_whole() -> None:
     translator = begin()
     with pytest.raises(Unread, match="startTs"):

@@ -36,6 +36,8 @@ _MOST = 10_000
 _KEPT_MS = 90 * 86_400_000
 """Tickets that are remembered; a ticket that nothing was said of for so long is forgotten."""
 _MOST_HELD = 8
+_MOST_BYTES = 1_000_000
+"""What they may take, see `_size`: packed they fit into one message of the broker."""
 
 
 class HubSpotOptions(NoOptions):
@@ -75,6 +77,7 @@ class HubSpot(Translator):
         self._options = options
         self._closed = frozenset(options.closed_stages)
         self._objects: dict[str, dict[str, Any]] = {}
+        self._bytes = 0
 
     def translate(self, payload: bytes) -> list[Event]:
         """The events of one webhook event, whichever attempt of its delivery it is."""
@@ -104,6 +107,7 @@ class HubSpot(Translator):
     def recall(self, memory: Any) -> None:
         """Go on with the objects of an earlier translator."""
         self._objects = dict(memory or {})
+        self._bytes = sum(_size(key, known) for key, known in self._objects.items())
 
     def _property(self, found: dict[str, Any], type_id: str) -> list[Event]:
         name = word_at(found, "propertyName")
@@ -173,13 +177,19 @@ class HubSpot(Translator):
 
     def _remember(self, key: str, ts: int, **facts: Any) -> None:
         objects = self._objects
-        known = objects.pop(key, {"at": ts})
+        known = self._forget(key) if key in objects else {"at": ts}
         objects[key] = {**known, **facts, "at": max(ts, known["at"])}
-        if len(objects) > _MOST:
-            del objects[next(iter(objects))]
+        self._bytes += _size(key, objects[key])
+        while len(objects) > _MOST or self._bytes > _MOST_BYTES:
+            self._forget(next(iter(objects)))
         oldest = next(iter(objects))
         if objects[oldest]["at"] < ts - _KEPT_MS:
-            del objects[oldest]
+            self._forget(oldest)
+
+    def _forget(self, key: str) -> dict[str, Any]:
+        known = self._objects.pop(key)
+        self._bytes -= _size(key, known)
+        return known
 
     def _conversation(self, found: dict[str, Any], change: str) -> list[Event]:
         if change in _CONVERSATION:
@@ -194,6 +204,15 @@ class HubSpot(Translator):
             raise Unread("propertyValue", reason)
         ts, thread = epoch_ms_at(found, "occurredAt"), name_at(found, "objectId")
         return [self.context.event("contact.resolved", ts, contact=thread, resolved=resolved)]
+
+
+def _size(key: str, known: dict[str, Any]) -> int:
+    """About what an object takes once packed; what is held back repeats its names and ids."""
+    said = (key, known.get("contact") or "", known.get("customer") or "")
+    held = known.get("held", [])
+    customers = {event.get("customer", "") for event in held}
+    lengths = (len(text) if text.isascii() else 4 * len(text) for text in (*said, *customers))
+    return sum(lengths) + 30 + 16 * len(held)
 
 
 def kind_of(payload: bytes) -> str:

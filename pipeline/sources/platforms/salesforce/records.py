@@ -7,12 +7,15 @@ from typing import Any
 from pipeline.sources.platforms.salesforce.envelope import ROW, Change, Fields
 
 HOUR_MS = 3_600_000
-LIMITS = {"open": (5_000, 26 * HOUR_MS), "over": (1_000, HOUR_MS), "case": (2_000, 720 * HOUR_MS)}
+LIMITS = {"open": (5_000, 336 * HOUR_MS), "over": (1_000, HOUR_MS), "case": (2_000, 720 * HOUR_MS)}
 """How many records are remembered, and how long after their last change.
 
 One that is over is kept for changes that come late; dropped, it says nothing more, and nothing
-wrong. All together fit into one message of the broker.
+wrong.
 """
+MOST_BYTES = 1_000_000
+"""What all of them may take, see `_size`: packed they fit into one message of the broker, whatever
+the ids in them look like. Records that are over are given up first."""
 _LONGEST = 200
 _DATED_BY_CHANGE = "LastModifiedDate"
 _SAME = {"OriginalGroupId": "OriginalQueueId", "GroupId": "QueueId"}
@@ -34,6 +37,7 @@ class Records:
     def __init__(self, kept: dict[str, frozenset[str]]) -> None:
         self._kept = kept
         self._rows: dict[str, dict[str, Row]] = {group: {} for group in LIMITS}
+        self._bytes = 0
 
     def merged(self, change: Change, record_id: str) -> tuple[list[int], Fields, set[str]]:
         """The order and the fields of a record once a change is applied, and what it touches.
@@ -74,16 +78,24 @@ class Records:
         """Remember a record."""
         key = f"{change.entity}/{record_id}"
         for rows in self._rows.values():
-            rows.pop(key, None)
+            if key in rows:
+                self._drop(rows, key)
         group = _group(change, fields)
         rows = self._rows[group]
         rows[key] = [order, fields]
+        self._bytes += _size(key, fields)
         most, kept_ms = LIMITS[group]
         for _ in range(2):
             oldest = next(iter(rows))
             if len(rows) <= most and rows[oldest][0][0] >= order[0] - kept_ms:
                 break
-            del rows[oldest]
+            self._drop(rows, oldest)
+        while self._bytes > MOST_BYTES:
+            rows = self._rows["over"] or self._rows["open"] or self._rows["case"]
+            self._drop(rows, next(iter(rows)))
+
+    def _drop(self, rows: dict[str, Row], key: str) -> None:
+        self._bytes -= _size(key, rows.pop(key)[1])
 
     def memory(self) -> dict[str, dict[str, Row]]:
         """All records, as JSON."""
@@ -93,6 +105,20 @@ class Records:
         """Go on with these records; None are none."""
         for group, rows in (memory or {}).items():
             self._rows[group] = dict(rows)
+        kept = (row.items() for row in self._rows.values())
+        self._bytes = sum(_size(key, row[1]) for rows in kept for key, row in rows)
+
+
+def _size(key: str, fields: Fields) -> int:
+    """About what a record takes once packed: the names of fields next to nothing, times little."""
+    size = len(key) + 4 * len(fields)
+    for value in fields.values():
+        if type(value) is str:
+            if len(value) < 30 and value[4:5] == "-":
+                size += 9
+            else:
+                size += len(value) if value.isascii() else 4 * len(value)
+    return size
 
 
 def _group(change: Change, fields: Fields) -> str:
