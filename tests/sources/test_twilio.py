@@ -148,7 +148,9 @@ def test_a_second_reservation_that_is_rescinded_is_no_refusal() -> None:
     assert begin().translate(message("reservation.rescinded", **fields)) == []
 
 
-@pytest.mark.parametrize(("status", "rings_on"), [("pending", False), ("canceled", True)])
+@pytest.mark.parametrize(
+    ("status", "rings_on"), [("pending", False), ("reserved", False), ("canceled", True)]
+)
 def test_a_canceled_reservation_is_missed_only_if_the_task_goes_on(
     status: str, rings_on: bool
 ) -> None:
@@ -207,8 +209,7 @@ def test_tasks_of_one_conversation_can_be_one_contact() -> None:
     assert event["contact"] == "WT0"
 
 
-def test_of_a_batch_all_is_taken_or_nothing() -> None:
-    """Nothing is remembered of a batch that is refused, also of its good part."""
+def test_what_is_odd_in_a_batch_hides_nothing_else_of_it() -> None:
     transfer = message(
         "task.transfer-initiated",
         transfer_mode="COLD",
@@ -217,12 +218,32 @@ def test_of_a_batch_all_is_taken_or_nothing() -> None:
         transfer_initiating_reservation_sid="WR1",
     )
     good, bad = orjson.loads(transfer), orjson.loads(message("reservation.accepted"))
-    translator = begin()
-    with pytest.raises(Unread) as error:
-        translator.translate(orjson.dumps([good, bad]))
-    assert error.value.field == "1.data.payload.worker_sid"
-    assert translator.memory() is None
-    assert translator.translate(orjson.dumps([good])) == begin().translate(transfer)
+    unheard, translator = orjson.loads(message("task.levitated")), begin()
+    told = translator.translate(orjson.dumps([bad, good, unheard, None]))
+    assert told == begin().translate(transfer)
+    assert translator.memory() is not None
+    for batch, field in (
+        ([bad, unheard], "0.data.payload.worker_sid"),
+        ([unheard], "0.type"),
+        ([None, bad], "0"),
+    ):
+        refusing = begin()
+        with pytest.raises(Unread) as error:
+            refusing.translate(orjson.dumps(batch))
+        assert error.value.field == field
+        assert refusing.memory() is None
+
+
+def test_the_envelope_says_when_if_the_payload_does_not() -> None:
+    event = orjson.loads(message("reservation.accepted", worker_sid="WK1", timestamp=None))
+    event["time"] = "2026-03-02T09:00:07.000Z"
+    (late,) = begin().translate(orjson.dumps(event))
+    event["data"]["timestamp"] = "2026-03-02T09:00:05.500Z"
+    (answered,) = begin().translate(orjson.dumps(event))
+    assert late["ts"] - answered["ts"] == 1_500
+    del event["time"], event["data"]["timestamp"]
+    with pytest.raises(Unread, match="timestamp: is required"):
+        begin().translate(orjson.dumps(event))
 
 
 def test_every_documented_kind_is_in_the_fixture() -> None:

@@ -100,16 +100,25 @@ class Twilio(Translator):
         return frozenset(self._readers)
 
     def translate(self, payload: bytes) -> list[Event]:
-        """The events of a payload; of an array of CloudEvents all or none."""
+        """The events of a payload; of an array of CloudEvents those of all that can be read.
+
+        An array is refused only if nothing in it can be read: it holds events of many tasks, and
+        one of a kind unheard of must not hide the others.
+        """
         told = messages(payload)
-        if len(told) == 1:
-            return self._read(told[0])
-        before = self.memory()
-        try:
-            return [event for message in told for event in self._read(message)]
-        except Unread:
-            self.recall(before)
-            raise
+        events: list[Event] = []
+        odd: list[Unread] = []
+        for message in told:
+            if isinstance(message, Unread):
+                odd.append(message)
+                continue
+            try:
+                events += self._read(message)
+            except Unread as error:
+                odd.append(error)
+        if odd and len(odd) == len(told):
+            raise odd[0]
+        return events
 
     def memory(self) -> Any:
         """The reservations that a transfer ended, and those that one will end."""
@@ -128,7 +137,7 @@ class Twilio(Translator):
             return reader(message, message.at())
         if message.kind in UNTOLD:
             return []
-        raise Unread("EventType", f"unknown event type {shown(message.kind)}")
+        raise Unread(message.named_in, f"unknown event type {shown(message.kind)}")
 
     def _contact(self, message: Message) -> str:
         if self._options.contact_attribute:
@@ -259,7 +268,7 @@ class Twilio(Translator):
         return [self._of_worker("contact.declined", message, at, "no_answer")]
 
     def _reservation_canceled(self, message: Message, at: int) -> list[Event]:
-        if message.text("task_assignment_status") != "pending":
+        if message.text("task_assignment_status") not in _WAITING:
             # The task itself was canceled, and the ring ends with its wait.
             return []
         return self._missed(message, at)
@@ -324,7 +333,9 @@ def _kind(payload: bytes) -> str:
         told = messages(payload)
     except Unread:
         return "unreadable"
-    return told[0].kind[:60] if told else "empty array"
+    if not told:
+        return "empty array"
+    return "unreadable" if isinstance(told[0], Unread) else told[0].kind[:60]
 
 
 SOURCE = Source(

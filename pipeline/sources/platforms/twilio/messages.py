@@ -23,10 +23,14 @@ PREFIX = "com.twilio.taskrouter."
 class Message:
     """One event of TaskRouter."""
 
-    __slots__ = ("_camel", "_fields", "_path", "kind")
+    __slots__ = ("_camel", "_fields", "_path", "_sent", "kind", "named_in")
 
-    def __init__(self, kind: str, fields: Mapping[Any, Any], path: str, camel: bool) -> None:
+    def __init__(
+        self, kind: str, fields: Mapping[Any, Any], path: str, camel: bool, sent: Any = None
+    ) -> None:
         self.kind = kind
+        self.named_in = "EventType" if camel else f"{path.removesuffix('data.payload.')}type"
+        self._sent = sent
         self._fields = fields
         self._path = path
         self._camel = camel
@@ -84,11 +88,14 @@ class Message:
         return found if isinstance(found, dict) else {}
 
     def at(self) -> int:
-        """Epoch ms of the event: TimestampMs, or Timestamp in whole seconds; ISO in streams."""
+        """Epoch ms of the event: TimestampMs, or Timestamp in whole seconds; ISO in streams.
+
+        The envelope of Event Streams says it too, for a payload that does not.
+        """
         exact = self.whole("timestamp_ms") if self._camel else None
         if exact is not None:
             return exact
-        value = self.get("timestamp")
+        value = self.get("timestamp") or self._sent
         if value is None:
             raise Unread(self.path("timestamp"), "is required")
         if isinstance(value, str) and not value.isdecimal():
@@ -112,8 +119,11 @@ def attribute(attributes: dict[str, Any], path: str) -> str | None:
     return value if isinstance(value, str) and 0 < len(value) <= MAX_ID else None
 
 
-def messages(payload: bytes) -> list[Message]:
-    """The messages of a payload: one, or those of an array of CloudEvents. Raises `Unread`."""
+def messages(payload: bytes) -> list[Message | Unread]:
+    """The messages of a payload: one, or those of an array of CloudEvents. Raises `Unread`.
+
+    In an array stands the reason in the place of a message that is none.
+    """
     if payload.lstrip()[:1] not in (b"{", b"["):
         return [_form(payload)]
     try:
@@ -122,7 +132,14 @@ def messages(payload: bytes) -> list[Message]:
         raise Unread("payload", f"not JSON: {error}") from None
     if isinstance(told, dict):
         return [_object(told)]
-    return [_cloud_event(item, f"{number}.") for number, item in enumerate(told)]
+    return [_in_array(item, f"{number}.") for number, item in enumerate(told)]
+
+
+def _in_array(told: Any, path: str) -> Message | Unread:
+    try:
+        return _cloud_event(told, path)
+    except Unread as error:
+        return error
 
 
 def _object(told: dict[str, Any]) -> Message:
@@ -139,9 +156,10 @@ def _cloud_event(told: Any, path: str) -> Message:
         raise Unread(f"{path}type", f"no event of TaskRouter: {shown(kind)}")
     data = told.get("data")
     fields = data.get("payload") if isinstance(data, dict) else None
-    if not isinstance(fields, dict):
+    if not isinstance(data, dict) or not isinstance(fields, dict):
         raise Unread(f"{path}data.payload", f"should be an object, not {shown(fields)}")
-    return Message(kind[len(PREFIX) :], fields, f"{path}data.payload.", False)
+    sent = data.get("timestamp") or told.get("time") or None
+    return Message(kind[len(PREFIX) :], fields, f"{path}data.payload.", False, sent)
 
 
 def _word(value: Any, path: str) -> str:
