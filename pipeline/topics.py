@@ -22,7 +22,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, for_code
 from aiokafka.partitioner import murmur2
 
-from schemas.topics import TOPICS, TopicSpec
+from schemas.topics import MEMORY, TOPICS, TopicSpec
 
 log = logging.getLogger(__name__)
 
@@ -185,12 +185,22 @@ async def _create(admin: Any, specs: Iterable[TopicSpec], partitions: int) -> se
     return created
 
 
+_SMALL = {
+    "segment.bytes": str(32 * 1024 * 1024),
+    "segment.ms": "3600000",
+    "min.cleanable.dirty.ratio": "0.1",
+}
+"""Kafka compacts what is not in the newest segment, by itself a gigabyte long. Whoever takes a
+partition over reads all of its memory before anything else."""
+
+
 def _wanted(spec: TopicSpec) -> dict[str, str]:
-    return {
+    wanted = {
         "cleanup.policy": spec.cleanup_policy,
         "retention.ms": str(spec.retention_ms),
         "max.message.bytes": str(spec.max_message_bytes),
     }
+    return wanted | _SMALL if spec.name == MEMORY else wanted
 
 
 async def _config(admin: Any, name: str) -> dict[str, str]:

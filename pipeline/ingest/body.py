@@ -19,6 +19,17 @@ MAX_TOLD = 100
 """Refused lines that are told one by one; the rest is only counted."""
 
 
+MAX_PAYLOADS = 100_000
+"""Payloads of one body: each takes half a kilobyte of memory, however short it is."""
+
+
+class TooManyPayloads(ValueError):
+    """A body of more payloads than are taken at once."""
+
+    def __init__(self) -> None:
+        super().__init__(f"the body has more than {MAX_PAYLOADS} payloads; send it in parts")
+
+
 Unknown = Callable[[str], str]
 """Why events of a site lead nowhere, empty if the site is known."""
 
@@ -76,7 +87,17 @@ def take_body(
 
 
 def payloads_of(body: bytes) -> Iterator[tuple[int, bytes]]:
-    """The payloads with their numbers: elements of an array, one object, or lines."""
+    """The payloads with their numbers: elements of an array, one object, or lines.
+
+    Raises `TooManyPayloads`.
+    """
+    for count, payload in enumerate(_payloads_of(body)):
+        if count == MAX_PAYLOADS:
+            raise TooManyPayloads
+        yield payload
+
+
+def _payloads_of(body: bytes) -> Iterator[tuple[int, bytes]]:
     start = body.lstrip()[:1]
     if start in (b"[", b"{") and (start == b"[" or b"\n" in body.strip()):
         whole = _decoded(body)

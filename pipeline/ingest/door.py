@@ -27,7 +27,7 @@ from aiohttp import web
 from aiokafka.errors import KafkaError
 
 from pipeline.ingest.alerts import MAX_ALERT_BYTES, BadAlerts, TooManyAlerts, take_alerts
-from pipeline.ingest.body import take_body
+from pipeline.ingest.body import TooManyPayloads, take_body
 from pipeline.ingest.hooks.door import Hooks, answer_of
 from pipeline.ingest.intake import Intake, NotKept
 from pipeline.ingest.journal import JournalError
@@ -127,6 +127,8 @@ class Door:
             response = answer_of(request, refusal.status, {"error": refusal.reason}, now)
             if refusal.status == HTTPStatus.REQUEST_TIMEOUT:
                 _give_up(request, response)
+        except TooManyPayloads as error:
+            response = answer_of(request, 413, {"error": str(error)}, now)
         except web.HTTPRequestEntityTooLarge:
             limit = f"the body is larger than {MAX_BODY_BYTES} bytes; send it in parts"
             response = answer_of(request, 413, {"error": limit}, now)

@@ -101,7 +101,8 @@ def test_every_source_s_fixture_can_be_checked(name: str, tmp_path: Path) -> Non
 
 
 def test_progress_is_told_of_reading_and_of_counting(tmp_path: Path) -> None:
-    lines, counts = [], []
+    lines: list[int] = []
+    counts: list[tuple[int, int]] = []
     with capture(tmp_path / "x").open("rb") as file:
         check_capture(file, "canonical", None, lines.append, lambda *both: counts.append(both))
     assert lines == list(range(1, 9))

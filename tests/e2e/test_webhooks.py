@@ -153,5 +153,6 @@ def _customers_are_hashed(stack: RunningStack) -> None:
         "SELECT DISTINCT customer FROM visits WHERE site IN ('genesys-cloud', 'twilio', 'zendesk')"
         " AND customer != ''"
     )
+    assert rows
     assert all(len(row["customer"]) == 32 for row in rows)
     assert not any("cust-" in row["customer"] for row in rows)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import orjson
 import pytest
 
-from pipeline.ingest.body import MAX_TOLD, Taken, take_body
+from pipeline.ingest.body import MAX_PAYLOADS, MAX_TOLD, Taken, TooManyPayloads, take_body
+from pipeline.ingest.hooks.bodies import take_payloads
 from pipeline.ingest.raw import KEPT_BYTES, MAX_EVENT_BYTES
 
 
@@ -94,3 +96,16 @@ def test_of_a_line_that_is_too_large_the_start_is_kept_and_its_length() -> None:
     assert taken.records[0].truncated == MAX_EVENT_BYTES + 1
     assert len(taken.records[0].payload) == KEPT_BYTES
     assert taken.records[1].truncated == 0
+
+
+def test_a_body_has_no_more_payloads_than_memory_is_meant_for() -> None:
+    """Each takes half a kilobyte besides its bytes: eight megabytes of them would take two giga."""
+    most = b"1\n" * MAX_PAYLOADS
+    assert take_body(most, "north", "acd", 42).refused_count == MAX_PAYLOADS
+    data = base64.b64encode(most).decode()
+    firehose = orjson.dumps({"records": [{"data": data}, {"data": data}]})
+    with pytest.raises(TooManyPayloads):
+        take_body(most + b"1\n", "north", "acd", 42)
+    for body, packed in ((most + b"1\n", False), (firehose, True)):
+        with pytest.raises(TooManyPayloads):
+            take_payloads(body, "text/plain", "north", "twilio", 42, firehose=packed)

@@ -13,6 +13,7 @@ import aiohttp
 import orjson
 import pytest
 
+from pipeline.ingest.body import MAX_PAYLOADS
 from pipeline.ingest.door import Door
 from pipeline.ingest.raw import MAX_EVENT_BYTES, read_headers
 from pipeline.ingest.reading import MAX_BODY_BYTES
@@ -177,6 +178,8 @@ async def test_a_body_too_large_is_413_also_when_it_is_compressed(client: Client
     body = b" " * (MAX_BODY_BYTES + 1)
     assert (await client.post(body))[0] == 413
     assert (await client.post(gzip.compress(body), Content_Encoding="gzip"))[0] == 413
+    status, answer = await client.post(b"1\n" * (MAX_PAYLOADS + 1))
+    assert (status, "in parts" in answer["error"]) == (413, True)
     assert (await client.post(gzip.compress(ndjson(queued(1))), Content_Encoding="gzip"))[0] == 200
     assert len(await client.arrived(1)) == 1
 

@@ -18,7 +18,7 @@ from pipeline.topics import (
     look_at_topics,
     partition_of,
 )
-from schemas.topics import FRAMES, RAW, TOPICS
+from schemas.topics import FRAMES, MEMORY, RAW, TOPICS
 from tests.ingest.broker import PARTITIONS, Broker
 from tests.ingest.roles import REPO
 
@@ -42,6 +42,9 @@ async def test_missing_topics_are_created_with_what_they_need(broker: Broker) ->
         assert state.config["cleanup.policy"] == state.spec.cleanup_policy
         assert state.config["retention.ms"] == str(state.spec.retention_ms)
         assert state.config["max.message.bytes"] == str(state.spec.max_message_bytes)
+    memory = next(state for state in states if state.spec.name == MEMORY)
+    # By itself Kafka lets a gigabyte pass before it compacts, and all of it would be read.
+    assert int(memory.config["segment.bytes"]) <= 32 * 1024 * 1024
 
 
 async def test_existing_topics_are_found_good(broker: Broker) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from pipeline.ingest.body import Taken, payloads_of
+from pipeline.ingest.body import MAX_PAYLOADS, Taken, TooManyPayloads, payloads_of
 from pipeline.ingest.hooks.signatures import FORM
 from pipeline.ingest.raw import KEPT_BYTES, MAX_EVENT_BYTES, RawRecord
 
@@ -24,7 +24,7 @@ class BadBody(ValueError):
 def take_payloads(
     body: bytes, content_type: str, site: str, source: str, received: int, *, firehose: bool
 ) -> Taken:
-    """The raw records of a body. Raises `BadBody`.
+    """The raw records of a body. Raises `BadBody` and `TooManyPayloads`.
 
     A form is one payload, unchanged; JSON arrays and lines are one payload each; of Firehose's
     envelope each record's data.
@@ -38,6 +38,8 @@ def take_payloads(
     else:
         payloads = payloads_of(body)
     for line, payload in payloads:
+        if len(taken.records) == MAX_PAYLOADS:
+            raise TooManyPayloads
         large = len(payload) > MAX_EVENT_BYTES
         if large:
             limit = f"{len(payload)} bytes, more than the {MAX_EVENT_BYTES} a payload may have"
