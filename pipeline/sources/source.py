@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.sources.lines import BadLine
@@ -93,6 +94,25 @@ def lines_of(lines: Iterable[bytes]) -> Payloads:
         payload = line.strip()
         if payload:
             yield number, payload
+
+
+def elements_of(lines: Iterable[bytes]) -> Payloads:
+    """Each line is a payload, or an array of them as the platform posts it: so does the door."""
+    for number, line in enumerate(lines, 1):
+        payload = line.strip()
+        elements = _array(payload) if payload.startswith(b"[") else None
+        if elements is not None:
+            yield from ((number, orjson.dumps(element)) for element in elements)
+        elif payload:
+            yield number, payload
+
+
+def _array(payload: bytes) -> list[Any] | None:
+    try:
+        found = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        return None
+    return found if isinstance(found, list) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 import pytest
+from pydantic import ValidationError
 
 from pipeline.simulate.happenings import Kind
 from pipeline.sources import SOURCES
@@ -23,6 +24,7 @@ T = 1_772_442_000_000
 OPTIONS: dict[str, Any] = {
     "contact_property": "call_id",
     "scores": {"csat_score": "csat", "nps_score": "nps", "ces_score": "ces"},
+    "csat_values": {str(rating): rating for rating in range(1, 6)},
 }
 SCORES = ("csat", "nps", "ces")
 
@@ -176,3 +178,25 @@ def test_names_of_object_types_are_as_good_as_their_ids() -> None:
     plain = begin(contact_property=None)
     by_name = change("hs_pipeline_stage", "4", object_type="TICKET")
     assert plain.translate(by_name) == plain.translate(change("hs_pipeline_stage", "4"))
+
+
+@pytest.mark.parametrize(("value", "csat"), [("0", 1), ("1", 3), ("2", 5), ("2.0", 5)])
+def test_the_three_faces_of_a_satisfaction_survey_are_never_a_rating_of_five(
+    value: str, csat: int
+) -> None:
+    options = {"contact_property": None, "scores": {"hs_value": "csat"}}
+    translator = SOURCES["hubspot"].begin("here", options)
+    (event,) = translator.translate(change("hs_value", value, object_type="0-19"))
+    assert event["csat"] == csat
+    for wrong in ("3", "5", "4.5"):
+        with pytest.raises(Unread, match="csat_values"):
+            translator.translate(change("hs_value", wrong, object_type="0-19"))
+    with pytest.raises(ValidationError):
+        SOURCES["hubspot"].begin("here", {"csat_values": {"2": 6}})
+
+
+def test_a_capture_has_the_arrays_that_hubspot_posts() -> None:
+    posted = [orjson.loads(change("hs_pipeline_stage", "4", at)) for at in range(3)]
+    line = orjson.dumps(posted) + b"\n"
+    payloads = list(SOURCES["hubspot"].payloads([line, b"[1\n", b"{}\n"]))
+    assert payloads == [*((1, orjson.dumps(one)) for one in posted), (2, b"[1"), (3, b"{}")]

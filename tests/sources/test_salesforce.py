@@ -406,3 +406,34 @@ def change(at: int, ids: list[str], kind: str, fields: dict[str, Any]) -> bytes:
         "sequenceNumber": 1,
     }
     return orjson.dumps({"payload": {**fields, "ChangeEventHeader": header}})
+
+
+def test_a_row_that_does_not_name_its_object_is_known_by_its_fields() -> None:
+    """As exports have them, without attributes and without Id."""
+    row = {
+        "WorkItemId": "w-1",
+        "UserId": "u-17",
+        "Status": "Closed",
+        "AssignedDateTime": "2024-01-15T09:00:20Z",
+        "AcceptDateTime": "2024-01-15T09:00:31Z",
+        "CloseDateTime": "2024-01-15T09:06:31Z",
+        "HandleTime": 360,
+        "SpeedToAnswer": 11,
+        "AfterConversationActualTime": 20,
+        "CapacityWeight": 2,
+    }
+    translator = begin()
+    events = translator.translate(orjson.dumps(row))
+    assert [event["type"] for event in events] == [
+        "contact.wrapped",
+        "contact.released",
+        "contact.answered",
+    ]
+    assert {event["agent"] for event in events} == {"u-17"}
+    assert translator.translate(orjson.dumps(row)) == []
+    later = row | {"AssignedDateTime": "2024-01-15T10:00:00Z"}
+    assert len(translator.translate(orjson.dumps(later))) == 3
+    assert SOURCES["salesforce"].kind(orjson.dumps(row)) == "AgentWork row"
+    for wrong in ({"UserId": "u"}, {"WorkItemId": "w"}, {"records": [row]}):
+        with pytest.raises(Unread):
+            translator.translate(orjson.dumps(wrong))

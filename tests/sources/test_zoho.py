@@ -119,3 +119,10 @@ def test_a_presence_is_read_only_where_the_site_says() -> None:
 def test_a_notification_without_values_names_no_outcome() -> None:
     bare = {"module": "Cases", "ids": ["1"], "server_time": T, "channel_id": "2"}
     assert begin().translate(orjson.dumps(bare)) == []
+
+
+def test_a_type_of_status_that_is_not_known_resolves_nothing() -> None:
+    with pytest.raises(Unread, match="statusType"):
+        begin().translate(update("Parked", "Parked"))
+    (event,) = begin().translate(update("Waiting", "On Hold"))
+    assert event["resolved"] is False

@@ -12,7 +12,15 @@ from typing import Any
 import orjson
 from pydantic import field_validator
 
-from pipeline.sources.source import Context, Event, NoOptions, Source, Translator, Unread
+from pipeline.sources.source import (
+    Context,
+    Event,
+    NoOptions,
+    Source,
+    Translator,
+    Unread,
+    elements_of,
+)
 from pipeline.sources.values import epoch_ms_at, load, name_at, shown, text_or_none, whole, word_at
 
 _TICKET, _FEEDBACK = "0-5", "0-19"
@@ -44,15 +52,15 @@ class HubSpotOptions(NoOptions):
     """What a site knows of its HubSpot account.
 
     `closed_stages` are the ids of the ticket stages that mean closed. `scores` maps properties of
-    feedback submissions to csat, nps or ces; `csat_values` maps the values of csat to 1..5, where
-    they are none already. `contact_property` is the property of tickets and submissions with the
-    contact's id in the telephony platform; without it a contact is the id of the HubSpot object.
-    `conversations` says that a closed conversation is a resolved contact.
+    feedback submissions to csat, nps or ces; `csat_values` maps the values of csat to 1..5; others
+    are refused, since HubSpot's own three faces are 0, 1 and 2. `contact_property` is the property
+    of tickets and submissions with the contact's id in the telephony platform; without it a contact
+    is the id of the HubSpot object. `conversations` says that a closed conversation is a resolved contact.
     """
 
     closed_stages: list[str] = ["4"]
     scores: dict[str, str] = {}
-    csat_values: dict[str, int] = {}
+    csat_values: dict[str, int] = {"0": 1, "1": 3, "2": 5}
     contact_property: str | None = None
     conversations: bool = False
 
@@ -63,6 +71,14 @@ class HubSpotOptions(NoOptions):
             if kind not in ("csat", "nps", "ces"):
                 raise ValueError(f"{kind!r} is none of csat, nps, ces")
         return scores
+
+    @field_validator("csat_values")
+    @classmethod
+    def _be_ratings(cls, values: dict[str, int]) -> dict[str, int]:
+        for value, rating in values.items():
+            if not 1 <= rating <= 5:
+                raise ValueError(f"{value!r} should be a rating from 1 to 5, not {rating}")
+        return values
 
 
 class HubSpot(Translator):
@@ -123,13 +139,18 @@ class HubSpot(Translator):
 
     def _score(self, found: dict[str, Any], score: str) -> int:
         value = found["propertyValue"]
-        mapped = self._options.csat_values.get(value) if score == "csat" else None
-        if mapped is not None:
-            return mapped
         whole_part, point, fraction = value.partition(".")
-        if point and fraction.strip("0"):
-            raise Unread("propertyValue", f"{shown(value)} is no whole score")
-        return whole(whole_part, "propertyValue")
+        bare = whole_part if point and not fraction.strip("0") else value
+        if score != "csat":
+            if bare != whole_part:
+                raise Unread("propertyValue", f"{shown(value)} is no whole score")
+            return whole(bare, "propertyValue")
+        ratings = self._options.csat_values
+        rating = ratings.get(value, ratings.get(bare))
+        if rating is None:
+            known = ", ".join(ratings)
+            raise Unread("propertyValue", f"{shown(value)} is none of csat_values: {known}")
+        return rating
 
     def _resolved(self, found: dict[str, Any], resolved: bool) -> list[Event]:
         fields: dict[str, Any] = {"resolved": resolved}
@@ -234,5 +255,6 @@ SOURCE = Source(
     translator=HubSpot,
     kind=kind_of,
     options=HubSpotOptions,
+    payloads=elements_of,
     stateful=True,
 )

@@ -12,7 +12,15 @@ from typing import Any, Literal
 import orjson
 from pydantic import field_validator
 
-from pipeline.sources.source import Context, Event, NoOptions, Source, Translator, Unread
+from pipeline.sources.source import (
+    Context,
+    Event,
+    NoOptions,
+    Source,
+    Translator,
+    Unread,
+    elements_of,
+)
 from pipeline.sources.values import (
     epoch_ms_at,
     find,
@@ -29,6 +37,7 @@ from pipeline.sources.values import (
 State = Literal["available", "busy", "wrap", "not_ready", "offline"]
 
 _CLOSED = "closed"
+_STATUS_TYPES = frozenset({"open", "on hold", "onhold", "closed"})
 _SILENT = frozenset(
     f"{name}_{change}"
     for name, changes in {
@@ -130,7 +139,10 @@ class Zoho(Translator):
     def _ticket(self, found: dict[str, Any], ts: int) -> list[Event]:
         """A status has any name, such as `Closed` of the type Open: the type alone counts."""
         options = self._options
-        resolved = word_at(found, "payload.statusType").casefold() == _CLOSED
+        said = word_at(found, "payload.statusType")
+        if said.casefold() not in _STATUS_TYPES:
+            raise Unread("payload.statusType", f"{shown(said)} is none of Open, On Hold, Closed")
+        resolved = said.casefold() == _CLOSED
         closed = find(found, "payload.closedTime") if resolved else None
         fields = {
             "contact": name_at(found, f"payload.{options.contact_field}"),
@@ -213,4 +225,5 @@ SOURCE = Source(
     translator=Zoho,
     kind=kind_of,
     options=ZohoOptions,
+    payloads=elements_of,
 )

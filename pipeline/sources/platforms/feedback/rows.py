@@ -13,7 +13,7 @@ from itertools import chain
 import orjson
 
 from pipeline.sources.lines import BadLine
-from pipeline.sources.source import Payloads, lines_of
+from pipeline.sources.source import Payloads, elements_of
 
 DELIMITERS = ",;\t|"
 MAX_RECORD_LINES = 100
@@ -23,7 +23,7 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def rows_of(lines: Iterable[bytes]) -> Payloads:
-    """Each row, with the number of its first line; a file that begins with `{` is NDJSON."""
+    """Each row, with the number of its first line; a file that begins with `{` or `[` is NDJSON."""
     stream = iter(lines)
     before: list[bytes] = []
     for line in stream:
@@ -34,8 +34,8 @@ def rows_of(lines: Iterable[bytes]) -> Payloads:
     else:
         return
     first = before[-1].lstrip()
-    if first.startswith(b"{"):
-        yield from lines_of(chain(before, stream))
+    if first.startswith((b"{", b"[")):
+        yield from elements_of(chain(before, stream))
     elif first.startswith(_UTF16):
         yield BadLine(len(before), "payload", "is UTF-16; save it as UTF-8")
     else:

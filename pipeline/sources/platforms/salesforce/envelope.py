@@ -55,9 +55,11 @@ def change_of(found: Fields) -> Change:
     inner = _inner(found)
     header = inner.get(_HEADER)
     if not isinstance(header, dict):
-        entity = word_at(inner, "attributes.type")
+        if "records" in inner and "attributes" not in inner:
+            raise Unread("records", "is the answer of a query; post each of them as a payload")
+        entity = word_at(inner, "attributes.type") if "attributes" in inner else _entity(inner)
         at = moment_or_none(inner, "SystemModstamp", "LastModifiedDate") or 0
-        return Change(entity, (name_at(inner, "Id"),), ROW, at, (0, 0), _given(inner))
+        return Change(entity, (_row_id(inner),), ROW, at, (0, 0), _given(inner))
     kind = header.get("changeType")
     if not isinstance(kind, str) or kind not in _TYPES:
         # A gap tells that something was changed and not what: an operator has to read it again.
@@ -92,6 +94,24 @@ def _record_ids(header: Fields) -> tuple[str, ...]:
         if type(one) is not str or not 0 < len(one) <= _LONGEST_ID or one[-1] == "*":
             raise Unread("recordIds", f"{shown(one)} is no id of a record")
     return tuple(ids)
+
+
+def _entity(inner: Fields) -> str:
+    """The object of a row that does not name it, as exports do, by what only that object has."""
+    if "UserId" in inner:
+        if "WorkItemId" in inner:
+            return "AgentWork"
+        if "ServicePresenceStatusId" in inner:
+            return "UserServicePresence"
+    raise Unread("attributes.type", "is required")
+
+
+def _row_id(inner: Fields) -> str:
+    """An assignment without an id is known by its work, its agent and its beginning."""
+    if "Id" in inner or "WorkItemId" not in inner or "UserId" not in inner:
+        return name_at(inner, "Id")
+    begun = moment_or_none(inner, "AssignedDateTime", "CreatedDate", "AcceptDateTime")
+    return f"{id_at(inner, 'WorkItemId')} {id_at(inner, 'UserId')} {begun}"
 
 
 def _given(inner: Fields) -> Fields:
@@ -139,6 +159,13 @@ def moment_at(row: Fields, *names: str) -> int:
     return moment
 
 
+def _guessed(inner: Fields) -> str | None:
+    try:
+        return _entity(inner)
+    except Unread:
+        return None
+
+
 def kind_of(payload: bytes) -> str:
     """The object and how it changed, such as `AgentWork UPDATE`."""
     try:
@@ -148,6 +175,6 @@ def kind_of(payload: bytes) -> str:
     inner = _inner(found) if isinstance(found, dict) else {}
     entity = find(inner, f"{_HEADER}.entityName")
     if entity is None:
-        row = find(inner, "attributes.type")
+        row = find(inner, "attributes.type") or _guessed(inner)
         return f"{row[:60]} row" if isinstance(row, str) else "?"
     return f"{str(entity)[:60]} {str(find(inner, f'{_HEADER}.changeType'))[:20]}"
