@@ -186,8 +186,8 @@ async def _create(admin: Any, specs: Iterable[TopicSpec], partitions: int) -> se
 
 
 _SMALL = {
-    "segment.bytes": str(32 * 1024 * 1024),
-    "segment.ms": "3600000",
+    "segment.bytes": str(8 * 1024 * 1024),
+    "segment.ms": "600000",
     "min.cleanable.dirty.ratio": "0.1",
 }
 """Kafka compacts what is not in the newest segment, by itself a gigabyte long. Whoever takes a

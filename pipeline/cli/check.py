@@ -46,7 +46,8 @@ def check(
         sys.stdout.buffer.write(orjson.dumps(findings.as_json()) + b"\n")
     else:
         zone = settings.time_zone if settings else "UTC"
-        print_findings(Console(), findings, Path(file).name, zone)
+        name = "stdin" if file == "-" else Path(file).name
+        print_findings(Console(), findings, name, zone)
     raise typer.Exit(0 if findings.events else 1)
 
 

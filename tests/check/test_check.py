@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +116,13 @@ def test_a_compressed_capture_is_read(tmp_path: Path) -> None:
     packed = tmp_path / "x.gz"
     packed.write_bytes(gzip.compress(plain.read_bytes()))
     assert told(str(packed), "--format", "canonical") == told(str(plain), "--format", "canonical")
+
+
+def test_a_capture_may_come_over_a_pipe(tmp_path: Path) -> None:
+    piped = capture(tmp_path / "x", b"no JSON").read_bytes()
+    command = [sys.executable, "-m", "pipeline.cli.main", "check", "-", "--format", "canonical"]
+    done = subprocess.run(command, input=piped, capture_output=True, check=True, timeout=120)
+    assert b"stdin:9: payload: not JSON" in done.stdout
 
 
 def test_what_cannot_be_checked_is_said(tmp_path: Path) -> None:

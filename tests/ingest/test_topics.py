@@ -44,7 +44,7 @@ async def test_missing_topics_are_created_with_what_they_need(broker: Broker) ->
         assert state.config["max.message.bytes"] == str(state.spec.max_message_bytes)
     memory = next(state for state in states if state.spec.name == MEMORY)
     # By itself Kafka lets a gigabyte pass before it compacts, and all of it would be read.
-    assert int(memory.config["segment.bytes"]) <= 32 * 1024 * 1024
+    assert int(memory.config["segment.bytes"]) <= 8 * 1024 * 1024
 
 
 async def test_existing_topics_are_found_good(broker: Broker) -> None:
