@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import zlib
 from collections import Counter
 from dataclasses import replace
 from functools import cache
@@ -11,6 +12,7 @@ from typing import Any
 import orjson
 import pytest
 
+from pipeline.ingest.memory import MAX_MEMORY_BYTES
 from pipeline.replay import read_history, snapshots
 from pipeline.simulate.canonical import CanonicalWriter
 from pipeline.simulate.centre import Centre
@@ -22,7 +24,7 @@ from pipeline.simulate.settings import site_settings
 from pipeline.simulate.stream import Simulation
 from pipeline.sources import FORMATS, SOURCES
 from pipeline.sources.platforms.genesys_cloud.memory import MOST_CONVERSATIONS
-from pipeline.sources.source import Event, Translator
+from pipeline.sources.source import Event, Translator, Unread
 from schemas.settings import parse_site
 from tests.engine.subjects import EngineSubject, frame, tick
 from tests.sources.round_trip import BUSY, RoundTrip, round_trip
@@ -340,6 +342,48 @@ def test_memory_is_bounded() -> None:
     assert len(memory) == MOST_CONVERSATIONS
     assert memory[-1][0] == "busy"
     assert len(memory[-1][1]) < 20
+
+
+def test_memory_fits_into_what_is_kept_whatever_the_ids_are() -> None:
+    rng, one = random.Random(1), begin()
+    for number in range(3_000):
+        conversation, user = ("".join(map(chr, rng.choices(range(1, 0xD800), k=200))) for _ in "ab")
+        for later in range(1 + number % 3):
+            answered = {"answeredUserId": user, "conversationId": conversation}
+            say(one, "acd.end", acdOutcome="ANSWERED", eventTime=number + later, **answered)
+    assert len(zlib.compress(orjson.dumps(one.memory()), 1)) < MAX_MEMORY_BYTES
+    again = begin()
+    again.recall(one.memory())
+    say(again, "acd.end", acdOutcome="ANSWERED", answeredUserId="u", conversationId="last")
+    assert again.memory()[-1][0] == "last"
+    assert len(again.memory()) <= len(one.memory()) + 1
+
+
+def test_all_of_the_conversations_are_kept_whose_ids_are_usual() -> None:
+    one = begin()
+    for number in range(MOST_CONVERSATIONS):
+        answered = {"answeredUserId": f"{number % 300:036d}", "conversationId": f"{number:036d}"}
+        say(one, "acd.end", acdOutcome="ANSWERED", **answered)
+    assert len(one.memory()) == MOST_CONVERSATIONS
+
+
+def test_what_was_answered_two_days_ago_is_forgotten() -> None:
+    one, answered = begin(), {"acdOutcome": "ANSWERED", "answeredUserId": "u"}
+    hour = 3_600_000
+    say(one, "acd.end", conversationId="old", eventTime=0, **answered)
+    say(one, "acd.end", conversationId="new", eventTime=48 * hour, **answered)
+    assert [name for name, _ in one.memory()] == ["old", "new"]
+    say(one, "acd.end", conversationId="newer", eventTime=49 * hour, **answered)
+    assert [name for name, _ in one.memory()] == ["new", "newer"]
+
+
+def test_a_ring_that_ends_in_an_unknown_way_is_no_refusal_of_the_agent_s() -> None:
+    rang = {"userId": "u", "alertingDurationMs": 5_000}
+    with pytest.raises(Unread, match="disconnectType"):
+        say(begin(), "user.end", disconnectType="EVAPORATED", **rang)
+    talked = rang | {"interactingDurationMs": 5_000}
+    events = say(begin(), "user.end", disconnectType="EVAPORATED", **talked)
+    assert short(events)[0] == ("released", 100_000, "completed")
 
 
 def test_a_small_centre_is_the_same_from_one_run_to_the_next() -> None:

@@ -12,6 +12,7 @@ from pipeline.sources.source import Unread
 from pipeline.sources.values import find, load, shown, word_at
 
 _CONVERSATION = "v2.detail.events.conversation."
+_LONGEST = 500
 _WITH_ID = (
     _CONVERSATION,
     "v2.users.",
@@ -55,9 +56,14 @@ SILENT = frozenset(
 """Topics that say nothing here; the docs page names the reason of each."""
 
 
-@lru_cache(maxsize=4096)
 def template(topic: str) -> str:
     """The topic with its id replaced by `{id}`, as the vendor's list of topics has it."""
+    # Of any length it may come, but not stay.
+    return _template(topic) if len(topic) <= _LONGEST else topic
+
+
+@lru_cache(maxsize=4096)
+def _template(topic: str) -> str:
     for start in _WITH_ID:
         if topic.startswith(start):
             _, dot, rest = topic[len(start) :].partition(".")

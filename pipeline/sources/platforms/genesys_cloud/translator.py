@@ -40,6 +40,22 @@ _TRANSFERS = frozenset({"TRANSFER", "CONSULT_TRANSFER", "CONFERENCE_TRANSFER", "
 _REFUSALS = frozenset({"CLIENT", "ENDPOINT", "DND_ENDPOINT", "DND_TRANSFER"})
 _RING_STOPPED = frozenset({"PEER", "SPAM", "TAKEOVER", *_TRANSFERS})
 """The customer hung up or went elsewhere while the agent's side rang: nobody let it ring."""
+_UNANSWERED = frozenset(
+    {
+        "",
+        "UNKNOWN",
+        "SYSTEM",
+        "ERROR",
+        "OTHER",
+        "TIMEOUT",
+        "TRANSPORT_FAILURE",
+        "NO_ANSWER_TRANSFER",
+        "NOT_AVAILABLE_TRANSFER",
+        "UNCALLABLE",
+        "INACTIVITY",
+        "SESSION_EXPIRED",
+    }
+)
 
 
 class _Part(NamedTuple):
@@ -130,7 +146,7 @@ class GenesysTranslator(Translator):
     def _acd_end(self, body: Body, conversation: str, media: str) -> list[Event]:
         queue = name_at(body, "queueId")
         ts = epoch_ms_at(body, "eventTime")
-        outcome = word_at(body, "acdOutcome")
+        outcome = word_at(body, "acdOutcome").upper()
         user = name_or_none(body, "answeredUserId") if outcome == "ANSWERED" else None
         event = self._wait_ended(conversation, queue, ts, outcome, user, _CHANNELS[media])
         if user is not None:
@@ -183,6 +199,9 @@ class GenesysTranslator(Translator):
     def _ring_ended(self, part: _Part) -> list[Event]:
         if not part.rang or part.queue is None or part.how in _RING_STOPPED:
             return []
+        if part.how not in _REFUSALS | _UNANSWERED:
+            # It may be the customer who went: no count of the agent's is made of that.
+            raise Unread("disconnectType", f"unknown end of a ring {shown(part.how)}")
         reason = "rejected" if part.how in _REFUSALS else "no_answer"
         return [self._of("contact.declined", part.end, part, reason=reason)]
 
@@ -240,7 +259,7 @@ def _part(body: Body, contact: str, media: str) -> _Part:
         worked,
         held,
         _duration(body, "alertingDurationMs") > 0,
-        text_or_none(body, "disconnectType") or "",
+        (text_or_none(body, "disconnectType") or "").upper(),
     )
 
 
