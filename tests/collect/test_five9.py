@@ -22,6 +22,7 @@ from pipeline.collect.five9.collector import Pace
 from pipeline.collect.five9.session import Session
 from pipeline.collect.five9.split import payloads_of
 from pipeline.ingest.framer import MAX_EVENTS
+from pipeline.ingest.raw import MAX_EVENT_BYTES
 from pipeline.sources import SOURCES
 
 Json = Any
@@ -48,6 +49,9 @@ class Domain:
         default_factory=list
     )
     picture: Json = field(default_factory=lambda: frame("5000", [states("data", "a1")]))
+    notices: Json = field(
+        default_factory=lambda: [{"id": "8213", "accepted": False}, {"id": "8", "accepted": 1}]
+    )
     asked: list[str] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     logins: list[Json] = field(default_factory=list)
@@ -91,9 +95,7 @@ class Domain:
                 self.login_states.pop(0)
             return web.json_response(first)
         if asked == "GET maintenance_notices":
-            return web.json_response(
-                [{"id": "8213", "accepted": False}, {"id": "8", "accepted": 1}]
-            )
+            return web.json_response(self.notices)
         if asked == "PUT request_full_statistics":
             self.full.set()
         return web.Response()
@@ -316,6 +318,14 @@ async def test_a_login_that_fails_is_tried_again_and_one_that_is_refused_is_not(
     assert "secret" not in repr(Account("sup", "secret"))
 
 
+@pytest.mark.parametrize("notices", [["odd"], {"id": "8213"}])
+async def test_an_answer_of_another_shape_does_not_end_the_collector(notices: Json) -> None:
+    domain, door = Domain(login_states=["ACCEPT_NOTICE", "WORKING"], notices=notices), Door()
+    async with collecting(domain, door):
+        await door.until(lambda frames: "5000" in events(frames))
+    assert len(domain.logins) == 2
+
+
 async def test_no_login_is_tried_without_a_password() -> None:
     async with aiohttp.ClientSession() as http:
         with pytest.raises(Five9Refused, match="empty"):
@@ -387,9 +397,12 @@ def test_a_frame_of_many_agents_is_cut_so_that_ingest_can_take_it() -> None:
     other = {"dataSource": "ACD_STATUS", "data": [{"id": "q"}]}
     whole = frame("5000", [other, states("data", *names)])
     parts = [orjson.loads(part) for part in payloads_of(orjson.dumps(whole))]
-    assert [part["context"] for part in parts] == [whole["context"]] * 3
-    assert [source["dataSource"] for source in parts[0]["payLoad"]] == ["ACD_STATUS", "AGENT_STATE"]
-    sizes = [len(part["payLoad"][-1]["data"]) for part in parts]
+    assert [part["context"] for part in parts] == [whole["context"]] * 4
+    assert [source["dataSource"] for part in parts for source in part["payLoad"]] == [
+        "ACD_STATUS",
+        *["AGENT_STATE"] * 3,
+    ]
+    sizes = [len(part["payLoad"][-1]["data"]) for part in parts[1:]]
     assert sizes == [200, 200, 50]
     assert max(sizes) <= MAX_EVENTS
     translator = SOURCES["five9"].begin("s", {})
@@ -405,6 +418,24 @@ def test_parts_of_an_increment_keep_their_lists() -> None:
         ["added", "dataSource", "updated"],
         ["dataSource", "removed", "updated"],
     ]
+
+
+def test_a_large_frame_of_few_agents_is_cut_so_that_the_door_can_take_it() -> None:
+    """The full picture has statistics as well, which are larger than the states beside them."""
+    figures = {f"figure{number}": number for number in range(400)}
+    statistic = {
+        "dataSource": "AGENT_STATISTIC",
+        "data": [{"id": str(number), **figures} for number in range(150)],
+    }
+    whole = orjson.dumps(frame("5000", [statistic, states("data", *map(str, range(150)))]))
+    assert len(whole) > MAX_EVENT_BYTES / 2
+    parts = payloads_of(whole)
+    assert max(map(len, parts)) <= MAX_EVENT_BYTES / 2
+    sources = [orjson.loads(part)["payLoad"][0] for part in parts]
+    counted = {"AGENT_STATISTIC": 0, "AGENT_STATE": 0}
+    for source in sources:
+        counted[source["dataSource"]] += len(source["data"])
+    assert counted == {"AGENT_STATISTIC": 150, "AGENT_STATE": 150}
 
 
 @pytest.mark.parametrize("payload", [b"", b"  \n"])

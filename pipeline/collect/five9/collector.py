@@ -24,7 +24,7 @@ SOURCE = "five9"
 MIGRATED, DUPLICATE, PONG = "1002", "1020", "1202"
 _STATISTICS = ("5000", "5012")
 MOST_WAITING = 200
-"""Payloads that may wait for the door: of 200 agents each, sixty megabytes at the worst."""
+"""Payloads that may wait for the door: of 256 KiB each, fifty megabytes at the worst."""
 _MOST_AT_ONCE = 50
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
 _LAST_WORDS_S = 5.0

@@ -107,10 +107,13 @@ class Session:
 
     async def _accept_notices(self) -> None:
         path = f"/supervisors/{self._user}/maintenance_notices"
-        for notice in await self._ask("GET", path) or ():
+        notices = await self._ask("GET", path) or []
+        if not isinstance(notices, list) or not all(isinstance(one, dict) for one in notices):
+            raise Five9Error("the maintenance notices are no list of objects")
+        for notice in notices:
             if not notice.get("accepted"):
                 log.info("accepting the maintenance notice %s", notice.get("id"))
-                await self._ask("PUT", f"{path}/{notice['id']}/accept")
+                await self._ask("PUT", f"{path}/{notice.get('id')}/accept")
 
     async def _ask(self, method: str, path: str, body: Any = None) -> Any:
         url = f"{self._scheme}://{self._host}{_PATH}{path}"
