@@ -134,6 +134,8 @@ def _look(
         validate_event(obj)
     except EventError as error:
         return named, error
+    except RecursionError:
+        return named, EventError("payload", "is nested too deeply")
     if site is not None and named != site:
         return named, EventError("site", f"is {named!r}, but the post is for {site!r}")
     why = unknown(named or "")

@@ -51,6 +51,8 @@ def _read_line(
         return named, _shared(validate_event(obj))
     except EventError as error:
         return named, BadLine(number, error.field, error.reason)
+    except RecursionError:
+        return named, BadLine(number, "payload", "is nested too deeply")
 
 
 def _shared(event: dict[str, Any]) -> dict[str, Any]:

@@ -109,3 +109,9 @@ def test_a_body_has_no_more_payloads_than_memory_is_meant_for() -> None:
     for body, packed in ((most + b"1\n", False), (firehose, True)):
         with pytest.raises(TooManyPayloads):
             take_payloads(body, "text/plain", "north", "twilio", 42, firehose=packed)
+
+
+def test_an_event_that_is_nested_deeply_is_refused_by_itself() -> None:
+    deep = GOOD.replace(b'"clock"', b"[" * 1_000 + b"]" * 1_000)
+    taken = lines(GOOD, deep)
+    assert (taken.taken, taken.refused[0]["line"], taken.refused[0]["field"]) == (1, 2, "payload")

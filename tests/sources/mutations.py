@@ -35,6 +35,22 @@ WRONG: tuple[Any, ...] = (
 _TEXTS = (b"", b" ", b"NONE", b"-1", b"1e9", b"9" * 30, b"x" * 5_000, b"\xff\xfe", b"|", b"\x00")
 
 
+_DEEP = b"[" * 1_000 + b"]" * 1_000
+"""As deep as JSON may be, and deeper than Python writes it out again."""
+
+
+def nested(payload: bytes) -> Iterator[bytes]:
+    """The payload with each of its places nested without an end in sight; none if it is no JSON."""
+    try:
+        whole = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        return
+    for path in list(_paths(whole)):
+        changed, holder = _copied(whole, path)
+        holder[path[-1]] = "<here>"
+        yield orjson.dumps(changed).replace(b'"<here>"', _DEEP)
+
+
 def mutations(payload: bytes) -> Iterator[bytes]:
     """The payload with each of its places made wrong in each way."""
     yield from (b"", b"null", b"[]", b"{}", b"17", b'"x"', b"\xff", payload[: len(payload) // 2])

@@ -143,3 +143,9 @@ def test_a_missing_file_or_a_folder_is_an_error_of_the_input(tmp_path: Path) -> 
         LineFile(tmp_path / "none")
     with pytest.raises(InputError, match="Is a directory"):
         LineFile(tmp_path)
+
+
+def test_what_is_nested_deeply_is_a_bad_line() -> None:
+    deep = b'{"type": ' + b"[" * 1_000 + b"]" * 1_000 + b', "site": "s", "ts": 1}'
+    (bad,) = canonical.read([deep], "s")
+    assert bad == BadLine(1, "payload", "is nested too deeply")

@@ -15,7 +15,7 @@ from pipeline.sources import FORMATS, SOURCES, BadLine
 from pipeline.sources.source import Translator, Unread
 from schemas.events import validate_event
 from tests.sources.fixtures import HERE, Fixture, fixture_of
-from tests.sources.mutations import mutations
+from tests.sources.mutations import mutations, nested
 
 DOCS = Path(__file__).parents[2] / "docs" / "sources"
 SITE = "here"
@@ -111,6 +111,16 @@ def test_nothing_but_unread_is_raised_for_a_field_that_is_wrong(name: str) -> No
             assert isinstance(fixture.source.kind(wrong), str)
             for event in got if isinstance(got, list) else ():
                 assert validate_event(event) == event
+
+
+@every_source
+def test_what_is_nested_deeply_is_refused_or_not_looked_at(name: str) -> None:
+    fixture = fixture_of(name)
+    translator = begin(fixture)
+    for _, payload in fixture.payloads:
+        for wrong in nested(payload):
+            outcome(translator, wrong)
+            assert isinstance(fixture.source.kind(wrong), str)
 
 
 @every_source

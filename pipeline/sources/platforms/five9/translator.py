@@ -43,5 +43,6 @@ def kind(payload: bytes) -> str:
     if "CALL ID" in obj:
         return CALL_LOG
     context = obj.get("context")
-    event = str(context.get("eventId"))[:20] if isinstance(context, dict) else "none"
+    number = context.get("eventId") if isinstance(context, dict) else None
+    event = str(number)[:20] if isinstance(number, (str, int)) else "none"
     return f"{event} {EVENTS.get(event, 'unknown')}"

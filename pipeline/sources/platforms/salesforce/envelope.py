@@ -177,4 +177,9 @@ def kind_of(payload: bytes) -> str:
     if entity is None:
         row = find(inner, "attributes.type") or _guessed(inner)
         return f"{row[:60]} row" if isinstance(row, str) else "?"
-    return f"{str(entity)[:60]} {str(find(inner, f'{_HEADER}.changeType'))[:20]}"
+    change = find(inner, f"{_HEADER}.changeType")
+    return f"{_word(entity)[:60]} {_word(change)[:20]}"
+
+
+def _word(value: object) -> str:
+    return value if isinstance(value, str) else "?"
