@@ -238,6 +238,16 @@ def test_wrap_up_is_the_pause_for_it_if_it_comes_soon() -> None:
     assert said == ["agent.state@90 available", "wrapped@90"]
 
 
+def test_whoever_wraps_up_in_one_queue_may_be_called_by_another() -> None:
+    translator = begin(**OPTIONS)
+    read(translator, event("QueueCallerJoin", 0), of_agent("AgentConnect", 10))
+    read(translator, member(59, "2", "1", "wrap"), of_agent("AgentComplete", 60, Reason="caller"))
+    second = {"contact": OTHER, "Queue": "sales", "DestUniqueid": "own-2"}
+    said = read(translator, of_agent("AgentConnect", 80, **second))
+    assert said == ["answered@80", "wrapped@80"]
+    assert not translator.memory().get("wrapping")
+
+
 def test_no_pause_is_no_wrap_up() -> None:
     translator = begin(**OPTIONS)
     answered(translator)

@@ -272,6 +272,22 @@ def test_memory_is_bounded_by_the_time_of_events() -> None:
     assert set(made.memory()[2]) == {"152018-302"}
 
 
+def test_a_call_whose_end_was_missed_keeps_none_that_ended_after_it() -> None:
+    made, ring = translator(), orjson.loads(lines(6, 6)[0])["update"]
+    made.translate(ring.replace("16804377", "7").replace(">217<", ">100<").encode())
+    for number in range(300, 320):
+        memory, made = orjson.loads(orjson.dumps(made.memory())), translator()
+        made.recall(memory)
+        call = ring.replace("16804377", str(number)).replace(">217<", f">{number}<")
+        call = call.replace("T09:00:", f"T{min(number - 290, 23)}:00:")
+        made.translate(call.encode())
+        made.translate(call.replace("ALERTING", "DROPPED").replace(":00:2", ":00:4").encode())
+    dialogs, contacts = made.memory()[1:]
+    assert len(contacts) <= 8
+    assert "152018-100" in contacts
+    assert set(dialogs.values()) <= set(contacts)
+
+
 def test_a_dialogs_number_may_come_again_for_another_call() -> None:
     made = translator()
     for payload in lines(1, 16):

@@ -115,8 +115,10 @@ class Members:
             memory.wrapping.setdefault(agent, {})[contact] = at
 
     def _wrap_ends(self, agent: str, entries: Mapping[str, list[Any]], ts: int) -> list[Event]:
-        if agent not in self.memory.wrapping or self._in_wrap(entries.values()):
-            return []
-        contacts = self.memory.wrapping.pop(agent)
+        return [] if self._in_wrap(entries.values()) else self.end_wraps(agent, ts)
+
+    def end_wraps(self, agent: str, ts: int) -> list[Event]:
+        """The agent does something else now."""
+        contacts = self.memory.wrapping.pop(agent, {})
         event = self._context.event
         return [event("contact.wrapped", ts, contact=contact, agent=agent) for contact in contacts]

@@ -10,6 +10,8 @@ from typing import Any, TypedDict
 
 import orjson
 
+from pipeline.sources.fitting import fit
+
 MOST = 20_000
 """Entries of each part; the oldest is forgotten."""
 KEPT_MS = 900_000
@@ -30,7 +32,10 @@ class Visit(TypedDict):
 
 
 class Leg(TypedDict):
-    """An agent's talk. `own_holds`: its holds are told by the channel, not by the device."""
+    """An agent's talk. `own_holds`: its holds are told by the channel, not by the device.
+
+    `link` is the linked id if the agent's own channel is behind the one that is known, else empty.
+    """
 
     queue: str
     at: int
@@ -54,21 +59,19 @@ class Resync(TypedDict):
 Parts = dict[str, Any]
 
 _PARTS = (
+    "busy",
+    "hangups",
+    "ended",
+    "said",
+    "members",
+    "legs",
     "visits",
     "leaving",
-    "legs",
-    "talks",
-    "channels",
-    "links",
-    "members",
-    "said",
-    "hangups",
     "gone",
-    "busy",
-    "ended",
     "pending",
     "wrapping",
 )
+"""What is kept, that first which is missed least; the rest is told by the legs."""
 
 
 class Memory:
@@ -123,20 +126,22 @@ class Memory:
             self.leaving.pop(contact, None)
         keep_moment(self.ended, wait_key(contact, queue), ts, KEPT_MS)
 
-    def begin_leg(self, contact: str, agent: str, leg: Leg, local: bool) -> None:
-        """Somebody talks; `local` if the agent's own channel is behind the one that is known."""
-        legs = self.legs.setdefault(contact, {})
-        legs[agent] = leg
-        self.talks.setdefault(agent, []).append(contact)
-        if leg["channel"]:
-            self.channels[leg["channel"]] = [contact, agent]
-        if local and leg["link"]:
-            self.links[leg["link"]] = [contact, agent]
+    def begin_leg(self, contact: str, agent: str, leg: Leg) -> None:
+        """Somebody talks."""
+        self.legs.setdefault(contact, {})[agent] = leg
+        self._index_leg(contact, agent, leg)
         oldest = next(iter(self.legs))
         since = max(one["at"] for one in self.legs[oldest].values())
         if len(self.legs) > MOST or since < leg["at"] - LONGEST_MS:
             for who in list(self.legs[oldest]):
                 self._forget_leg(oldest, who)
+
+    def _index_leg(self, contact: str, agent: str, leg: Leg) -> None:
+        self.talks.setdefault(agent, []).append(contact)
+        if leg["channel"]:
+            self.channels[leg["channel"]] = [contact, agent]
+        if leg["link"]:
+            self.links[leg["link"]] = [contact, agent]
 
     def end_leg(self, contact: str, agent: str, ts: int) -> None:
         """A talk is over, unless it began later than `ts`."""
@@ -158,17 +163,21 @@ class Memory:
 
     def dump(self) -> Parts:
         """The parts that hold something."""
-        parts: Parts = {name: getattr(self, name) for name in _PARTS if getattr(self, name)}
+        parts: Parts = {name: dict(getattr(self, name)) for name in _PARTS if getattr(self, name)}
+        within = list(parts.values())
         if self.resync is not None:
             parts["resync"] = self.resync
         if self.calls:
             parts["calls"] = True
-        return parts
+        return fit(parts, [*within, parts])
 
     def load(self, parts: Parts) -> None:
         """Take over what `dump` gave."""
         for name, part in orjson.loads(orjson.dumps(parts)).items():
             setattr(self, name, part)
+        for contact, legs in self.legs.items():
+            for agent, leg in legs.items():
+                self._index_leg(contact, agent, leg)
 
 
 def keep(part: dict[str, Any], key: str, value: Any) -> None:

@@ -210,28 +210,30 @@ class AmiTranslator(Translator):
         event = self.context.event(
             "contact.answered", ts, contact=contact, agent=agent, queue=queue
         )
+        channel = headers.get("DestChannel")
+        local = isinstance(channel, str) and channel.startswith("Local/")
         leg = Leg(
             queue=queue,
             at=ts,
             channel=values.name_or_none(headers, "DestUniqueid") or "",
-            link=values.name_or_none(headers, "Linkedid") or "",
+            link=(values.name_or_none(headers, "Linkedid") or "") if local else "",
             held=False,
             own_holds=False,
         )
-        local = str(headers.get("DestChannel", "")).startswith("Local/")
         self._remembered.end_visit(contact, queue, ts)
-        self._begin_leg(contact, agent, leg, local)
-        return [event]
+        return [event, *self._begin_leg(contact, agent, leg)]
 
-    def _begin_leg(self, contact: str, agent: str, leg: Leg, local: bool) -> None:
+    def _begin_leg(self, contact: str, agent: str, leg: Leg) -> list[Event]:
+        """A new talk; whoever is paused in one queue may be called by another."""
         memory, key = self._remembered, leg_key(contact, agent)
         known = agent in memory.legs.get(contact, {})
         if known or memory.ended.get(key, -1) >= leg["at"]:
-            return
+            return []
         # To answer again ends the wrap-up of the same contact by itself.
         memory.pending.pop(key, None)
         self._members.forget_wrap(contact, agent)
-        memory.begin_leg(contact, agent, leg, local)
+        memory.begin_leg(contact, agent, leg)
+        return self._members.end_wraps(agent, leg["at"])
 
     def _complete(self, headers: Headers, ts: int) -> list[Event]:
         contact, agent = _contact(headers), self._agent(headers)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pipeline.sources.fitting import fit
 from pipeline.sources.platforms.asterisk_queue_log.agents import WRAP, Agents, Said
 from pipeline.sources.platforms.asterisk_queue_log.calls import Calls
 from pipeline.sources.platforms.asterisk_queue_log.fields import (
@@ -76,11 +77,9 @@ class QueueLog(Translator):
 
     def memory(self) -> Any:
         """What is remembered, as JSON."""
-        return {
-            "calls": self._calls.memory(),
-            "agents": self._agents.memory(),
-            "wraps": self._wraps.memory(),
-        }
+        calls, agents, wraps = self._calls.memory(), self._agents.memory(), self._wraps.memory()
+        memory = {"calls": calls, "agents": agents, "wraps": wraps}
+        return fit(memory, [calls["talking"], calls["waiting"], agents, wraps])
 
     def recall(self, memory: Any) -> None:
         """Take up a memory."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from pipeline.sources.fitting import fit
 from pipeline.sources.platforms.cisco_finesse.dialogs import GONE, Dialogs, Picture, Record
 from pipeline.sources.platforms.cisco_finesse.notification import (
     Notification,
@@ -44,6 +45,8 @@ class FinesseTranslator(Translator):
         self._logins: dict[str, str] = {}
         self._contact_of: dict[str, str] = {}
         self._contacts: dict[str, Record] = {}
+        self._ended: dict[str, None] = {}
+        """Which of the contacts have ended, the first first."""
 
     def translate(self, payload: bytes) -> list[Event]:
         """See `Translator.translate`."""
@@ -61,11 +64,18 @@ class FinesseTranslator(Translator):
 
     def memory(self) -> Any:
         """Logins by address, contacts by dialog, and the contacts."""
-        return [self._logins, self._contact_of, self._contacts]
+        parts: list[dict[str, Any]] = [
+            dict(self._logins),
+            dict(self._contact_of),
+            dict(self._contacts),
+        ]
+        return fit(parts, parts)
 
     def recall(self, memory: Any) -> None:
         """See `Translator.recall`."""
         self._logins, self._contact_of, self._contacts = memory
+        over = [contact for contact, record in self._contacts.items() if _ended(record)]
+        self._ended = dict.fromkeys(over)
 
     def _pictures(self, note: Notification, data: Element) -> list[Event]:
         """All that one notification shows is remembered, or nothing of it."""
@@ -144,20 +154,35 @@ class FinesseTranslator(Translator):
         self._contact_of |= dialogs
         while len(self._contact_of) > _MOST_CONTACTS:
             del self._contact_of[next(iter(self._contact_of))]
-        self._contacts |= records
-        for record in records.values():
+        for contact, record in records.items():
+            # The one that was told of last stands last, among all and among those that ended.
+            self._contacts.pop(contact, None)
+            self._contacts[contact] = record
+            self._ended.pop(contact, None)
+            if _ended(record):
+                self._ended[contact] = None
             self._forget(record["n"])
 
     def _forget(self, now: int) -> None:
-        """Drop the oldest while there are too many, or while they ended long ago."""
+        """Drop those that ended long ago; of the rest the oldest while there are too many."""
+        while self._ended and self._is_stale(next(iter(self._ended)), now - _ENDED_KEPT_MS):
+            self._drop(next(iter(self._ended)))
         while self._contacts:
             oldest = next(iter(self._contacts))
-            record = self._contacts[oldest]
-            kept = _ENDED_KEPT_MS if _ended(record) else _OPEN_KEPT_MS
-            stale = record["n"] < now - kept
+            stale = self._is_stale(oldest, now - _OPEN_KEPT_MS)
             if not stale and len(self._contacts) <= _MOST_CONTACTS:
                 return
-            del self._contacts[oldest]
+            self._drop(oldest)
+
+    def _is_stale(self, contact: str, since: int) -> bool:
+        return bool(self._contacts[contact]["n"] < since)
+
+    def _drop(self, contact: str) -> None:
+        record = self._contacts.pop(contact)
+        self._ended.pop(contact, None)
+        for dialog in [*record["d"], *(part[2] for part in record["p"].values())]:
+            if self._contact_of.get(dialog) == contact:
+                del self._contact_of[dialog]
 
 
 def _ended(record: Record) -> bool:

@@ -6,6 +6,8 @@ from typing import Any, TypedDict
 
 import orjson
 
+from pipeline.sources.fitting import fit
+
 MOST = 20_000
 """Entries of each part; the oldest is forgotten."""
 LONGEST_MS = 86_400_000
@@ -40,7 +42,8 @@ class Resync(TypedDict):
     talking: list[list[str]]
 
 
-_PARTS = ("visits", "legs", "channels", "bridging", "agents", "ended")
+_PARTS = ("ended", "agents", "bridging", "legs", "visits")
+"""What is kept, that first which is missed least; the channels are told by the legs."""
 
 
 class Memory:
@@ -110,16 +113,21 @@ class Memory:
     def dump(self) -> dict[str, Any]:
         """The parts that hold something."""
         parts: dict[str, Any] = {
-            name: getattr(self, name) for name in _PARTS if getattr(self, name)
+            name: dict(getattr(self, name)) for name in _PARTS if getattr(self, name)
         }
+        within = list(parts.values())
         if self.resync is not None:
             parts["resync"] = self.resync
-        return parts
+        return fit(parts, [*within, parts])
 
     def load(self, parts: dict[str, Any]) -> None:
         """Take over what `dump` gave."""
         for name, part in orjson.loads(orjson.dumps(parts)).items():
             setattr(self, name, part)
+        for contact, legs in self.legs.items():
+            for agent, leg in legs.items():
+                if leg["channel"]:
+                    self.channels[leg["channel"]] = [contact, agent]
 
 
 def keep(part: dict[str, Any], key: str, value: Any) -> None:
