@@ -117,8 +117,8 @@ def test_nothing_but_unread_is_raised_for_a_field_that_is_wrong(name: str) -> No
 def test_what_is_nested_deeply_is_refused_or_not_looked_at(name: str) -> None:
     fixture = fixture_of(name)
     translator = begin(fixture)
-    for _, payload in fixture.payloads:
-        for wrong in nested(payload):
+    for number, payload in fixture.payloads:
+        for wrong in islice(nested(payload), number % 5, None, 5):
             outcome(translator, wrong)
             assert isinstance(fixture.source.kind(wrong), str)
 
