@@ -45,6 +45,8 @@ _OUTCOMES: dict[str, str] = {
     "SYSTEM_ERROR": "lost",
     "EXPIRED": "timeout",
     "TRANSFERRED": "transfer",
+    # The vendor knows an abandoned contact by having waited and never having reached an agent.
+    "none": "abandoned",
 }
 
 
