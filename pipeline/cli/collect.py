@@ -22,7 +22,26 @@ collect = typer.Typer(
 )
 collect.command("import")(import_files)
 
-To = Annotated[str, typer.Option("--to", help="Address of the door; default: CALLBOARD_DOOR_URL.")]
+
+def _without_password(address: str) -> str:
+    from pipeline.collect.door_client import has_password
+
+    if has_password(address):
+        raise typer.BadParameter(
+            "holds a user or a password, which everybody on this machine would see; for the door "
+            "use CALLBOARD_DOOR_TOKEN, or CALLBOARD_DOOR_URL"
+        )
+    return address
+
+
+To = Annotated[
+    str,
+    typer.Option(
+        "--to",
+        callback=_without_password,
+        help="Address of the door; default: CALLBOARD_DOOR_URL.",
+    ),
+]
 
 
 @collect.command("queue-log")
@@ -163,7 +182,10 @@ def finesse(
     port: Annotated[int, typer.Option(help="Its port for XMPP over TLS.")] = 5223,
     domain: Annotated[str, typer.Option(help="Its XMPP domain; default: the host.")] = "",
     ca: Annotated[Path | None, typer.Option(help="Its certificate, where no CA signed it.")] = None,
-    rest: Annotated[str, typer.Option(help="Its REST API; default: https://HOST:8445.")] = "",
+    rest: Annotated[
+        str,
+        typer.Option(callback=_without_password, help="Its REST API; default: https://HOST:8445."),
+    ] = "",
     to: To = "",
 ) -> None:
     """Follow the Notification Service of a Cisco Finesse until stopped: agents and their dialogs.

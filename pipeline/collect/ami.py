@@ -130,7 +130,10 @@ class _Session:
 
     async def _enter(self) -> None:
         """Log in by challenge, so that the secret does not cross the network."""
-        banner = await self._reader.readline()
+        try:
+            banner = await self._reader.readline()
+        except ValueError:
+            raise LinkBroken(f"a greeting of more than {_MOST_BYTES} bytes") from None
         if not banner.startswith(b"Asterisk Call Manager"):
             raise LinkBroken(f"no Asterisk Manager Interface says {banner[:60]!r}")
         challenge = await self._call("callboard-challenge", Action="Challenge", AuthType="MD5")
@@ -157,7 +160,7 @@ class _Session:
             if headers.get("Event") in WANTED:
                 early.append(headers)
         seconds = str(headers.get("Timestamp", ""))
-        with suppress(ValueError):
+        with suppress(ValueError, OverflowError):
             self._ahead_ms = int(float(seconds) * 1000) - self._login.now()
         return early
 

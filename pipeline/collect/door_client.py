@@ -75,6 +75,17 @@ def events_url(address: str, path: str = EVENTS_PATH) -> str:
     return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
 
 
+def has_password(address: str) -> bool:
+    """Whether an address names a user, with or without a password: `http://user:…@host`."""
+    return "@" in urlsplit(address if "://" in address else f"http://{address}").netloc
+
+
+def _shown(url: str) -> str:
+    """The address for a message."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
 class DoorClient:
     """Posts records: canonical events, or payloads of a platform by the name of its `source`.
 
@@ -90,6 +101,8 @@ class DoorClient:
         source: str = "",
     ) -> None:
         self._url = events_url(address, SOURCES_PATH + source if source else EVENTS_PATH)
+        if token and has_password(self._url):
+            raise DoorRefused("the door's address holds a password, and there is a token: use one")
         self._headers = {"Content-Type": "application/x-ndjson"}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
@@ -162,7 +175,7 @@ class DoorClient:
                     return _receipt(text, len(payloads))
                 return _obstacle(response.status, response.headers.get("Retry-After"), text)
         except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
-            raise DoorRefused(f"{self._url} is no address of a door") from None
+            raise DoorRefused(f"{_shown(self._url)} is no address of a door") from None
         except aiohttp.ClientConnectorDNSError as error:
             # A resolver that is away, or forgets a host it knew, comes to its senses again.
             if self._met or error.os_error.errno == socket.EAI_AGAIN:

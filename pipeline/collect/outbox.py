@@ -15,6 +15,8 @@ from pipeline.collect.door_client import DoorClient
 
 MOST = 20_000
 """Payloads held. More let a longer absence of the door pass without a gap, for more memory."""
+MOST_BYTES = 64 << 20
+"""Of all payloads held. An event of FreeSWITCH with its channel's variables has 10,000."""
 _BATCH = 500
 
 log = logging.getLogger(__name__)
@@ -35,10 +37,14 @@ class Posted:
 class Outbox:
     """Holds payloads of one site. `run` sends them, for ever."""
 
-    def __init__(self, door: DoorClient, site: str, most: int = MOST) -> None:
+    def __init__(
+        self, door: DoorClient, site: str, most: int = MOST, most_bytes: int = MOST_BYTES
+    ) -> None:
         self._door = door
         self._site = site
         self._most = most
+        self._most_bytes = most_bytes
+        self._bytes = 0
         self._waiting: deque[Posted] = deque()
         self._changed = asyncio.Condition()
 
@@ -53,10 +59,11 @@ class Outbox:
         async with self._changed:
             try:
                 async with asyncio.timeout(patience_s):
-                    await self._changed.wait_for(lambda: len(self._waiting) < self._most)
+                    await self._changed.wait_for(self._has_room)
             except TimeoutError:
-                raise DoorAway(f"{self._most} payloads wait for the door") from None
+                raise DoorAway(f"{len(self)} payloads wait for the door") from None
             self._waiting.append(Posted(self._site, payload))
+            self._bytes += len(payload)
             self._changed.notify_all()
 
     async def run(self) -> None:
@@ -68,10 +75,18 @@ class Outbox:
             await self._door.send(batch)
             async with self._changed:
                 for _ in batch:
-                    self._waiting.popleft()
+                    self._bytes -= len(self._waiting.popleft().payload)
                 self._changed.notify_all()
 
     async def below(self, share: float) -> None:
         """Return once no more than this share of what can be held waits."""
         async with self._changed:
-            await self._changed.wait_for(lambda: len(self._waiting) <= share * self._most)
+            await self._changed.wait_for(
+                lambda: (
+                    len(self._waiting) <= share * self._most
+                    and self._bytes <= share * self._most_bytes
+                )
+            )
+
+    def _has_room(self) -> bool:
+        return len(self._waiting) < self._most and self._bytes < self._most_bytes

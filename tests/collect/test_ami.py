@@ -16,8 +16,8 @@ import pytest
 
 from pipeline.collect.ami import SOURCE, Login, parse, session
 from pipeline.collect.door_client import DoorClient, DoorRefused
-from pipeline.collect.link import LoginRefused, Pace, collect
-from pipeline.collect.outbox import Outbox
+from pipeline.collect.link import LinkBroken, LoginRefused, Pace, collect
+from pipeline.collect.outbox import DoorAway, Outbox
 from pipeline.sources import SOURCES
 from tests.collect.scripted import AmiScript, frame, serving, until
 from tests.collect.sources_door import SourcesDoor, open_sources_door
@@ -113,6 +113,34 @@ async def test_a_wrong_secret_ends_the_collector() -> None:
             async with collecting(asterisk, door, secret="wrong") as task:
                 await task
     assert door.taken == []
+
+
+async def test_what_is_no_asterisk_breaks_the_link_only() -> None:
+    async def other(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            writer.write(b"x" * 3_000_000)
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(other, "127.0.0.1", 0)
+    async with server:
+        login = Login("127.0.0.1", server.sockets[0].getsockname()[1], "callboard", "secret")
+        with pytest.raises(LinkBroken, match="more than"):
+            async with session(login) as payloads:
+                await anext(payloads)
+
+
+async def test_a_clock_that_is_no_number_changes_nothing() -> None:
+    async with serving(AmiScript(clock="inf")) as asterisk, session(login_of(asterisk)) as payloads:
+        assert orjson.loads(await anext(payloads))["CallboardReceived"] == NOW
+
+
+async def test_what_waits_for_the_door_is_bounded_in_bytes() -> None:
+    outbox = Outbox(DoorClient("127.0.0.1:1"), "s", most_bytes=1_000)
+    for _ in range(3):
+        await outbox.put(b"x" * 400, 0.01)
+    with pytest.raises(DoorAway):
+        await outbox.put(b"x", 0.01)
 
 
 async def test_a_login_that_is_refused_later_is_tried_again() -> None:

@@ -12,7 +12,9 @@ import aiohttp
 import orjson
 import pytest
 from aiohttp import web
+from typer.testing import CliRunner
 
+from pipeline.cli.collect import collect
 from pipeline.collect.door_client import DoorClient, DoorRefused, events_url
 from pipeline.simulate.stream import Record
 from tests.ports import free_port
@@ -191,3 +193,30 @@ async def test_the_token_is_sent_as_a_bearer() -> None:
 )
 def test_an_address_is_completed(address: str, url: str) -> None:
     assert events_url(address) == url
+
+
+def test_a_password_in_the_address_and_a_token_are_one_too_many() -> None:
+    with pytest.raises(DoorRefused, match="use one"):
+        DoorClient("http://user:geheim@127.0.0.1:1", "token")
+
+
+async def test_a_wrong_address_is_told_without_its_password() -> None:
+    async with DoorClient("ftp://user:geheim@127.0.0.1:1") as client:
+        with pytest.raises(DoorRefused) as told:
+            await client.send(RECORDS)
+    assert "geheim" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["queue-log", "log", "--site=s", "--to=http://user:geheim@door:7070"],
+        ["ami", "--site=s", "--user=u", "--to=user:geheim@door:7070"],
+        ["finesse", "--site=s", "--user=u", "--host=h", "--agents=a", "--rest=https://u:geheim@h"],
+    ],
+)
+def test_a_password_on_the_command_line_is_refused(command: list[str]) -> None:
+    result = CliRunner().invoke(collect, command)
+    assert result.exit_code == 2
+    assert "CALLBOARD_DOOR_TOKEN" in result.output
+    assert "geheim" not in result.output

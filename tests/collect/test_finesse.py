@@ -218,6 +218,7 @@ async def test_unescaped_notifications_are_read_too() -> None:
     "raw",
     [
         b"<message><body>" + b"x" * 1_100_000,
+        b"<message>" + b"<a>" * 50_000 + b"</a>" * 50_000 + b"</message>",
         b"<message></iq>",
         b"<stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>",
         b"</stream:stream>",

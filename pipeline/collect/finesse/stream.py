@@ -15,6 +15,8 @@ from pipeline.collect.link import LinkBroken
 
 _MOST_BYTES = 1 << 20
 _CHUNK = 65_536
+_DEEPEST = 100
+"""An update that is not escaped has some ten."""
 
 
 class Stream:
@@ -71,6 +73,8 @@ class Stream:
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self._depth += 1
+        if self._depth > _DEEPEST:
+            raise LinkBroken(f"a stanza nested deeper than {_DEEPEST}")
         if self._depth > 1:
             self._builder.start(_local(name), attributes)
 
