@@ -149,7 +149,7 @@ def test_a_second_reservation_that_is_rescinded_is_no_refusal() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "rings_on"), [("pending", False), ("reserved", False), ("canceled", True)]
+    ("status", "rings_on"), [("pending", False), ("reserved", True), ("canceled", True)]
 )
 def test_a_canceled_reservation_is_missed_only_if_the_task_goes_on(
     status: str, rings_on: bool

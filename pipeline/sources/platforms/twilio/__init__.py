@@ -268,8 +268,9 @@ class Twilio(Translator):
         return [self._of_worker("contact.declined", message, at, "no_answer")]
 
     def _reservation_canceled(self, message: Message, at: int) -> list[Event]:
-        if message.text("task_assignment_status") not in _WAITING:
-            # The task itself was canceled, and the ring ends with its wait.
+        if message.text("task_assignment_status") != "pending":
+            # The task itself was canceled, and the ring ends with its wait; or it is still reserved,
+            # which may be said of one whose caller hangs up at this moment.
             return []
         return self._missed(message, at)
 
