@@ -91,6 +91,34 @@ def test_a_long_talk_whose_beginning_was_missed_is_not_late() -> None:
     assert board.counted("q1")["talk_ms"] == 41 * 60_000
 
 
+def test_a_record_of_a_long_call_is_not_late() -> None:
+    arn = "arn:aws:connect:eu-central-1:1:instance/i"
+    record = {
+        "AWSContactTraceRecordFormatVersion": "2017-03-10",
+        "ContactId": "c-1",
+        "Channel": "VOICE",
+        "InitiationMethod": "INBOUND",
+        "Queue": {"ARN": f"{arn}/queue/q1", "EnqueueTimestamp": "2026-03-02T08:00:00Z"},
+        "Agent": {
+            "ARN": f"{arn}/agent/a1",
+            "ConnectedToAgentTimestamp": "2026-03-02T08:20:00Z",
+            "CustomerHoldDuration": 30,
+            "AfterContactWorkStartTimestamp": "2026-03-02T09:00:00Z",
+            "AfterContactWorkEndTimestamp": "2026-03-02T09:00:20Z",
+        },
+        "Recordings": [{"Location": "bucket/c-1.wav", "Status": "AVAILABLE"}],
+        "DisconnectTimestamp": "2026-03-02T09:00:00Z",
+    }
+    events = begin(waits="records", legs="records").translate(orjson.dumps(record))
+    now = events[0]["ts"] + 60_000
+    board, late = EngineSubject().live([tick(now), frame(events, now + 1_000)])
+    assert late == []
+    counted = board.counted("q1")
+    assert (counted["answered"], counted["wait_ms"]) == (1, 20 * 60_000)
+    assert (counted["talk_ms"], counted["hold_ms"]) == (40 * 60_000 - 30_000, 30_000)
+    assert counted["wrap_ms"] == 20_000
+
+
 def test_ids_that_are_too_long_are_not_remembered() -> None:
     huge = "x" * 100_000
     for payload in (
