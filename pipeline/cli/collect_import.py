@@ -42,7 +42,7 @@ def import_files(
 
     Broken off it goes on where it was; a file that is imported twice changes nothing. Events older
     than the site's lateness count as late, feedback never does. Ends with 1 if a file could not be
-    read to its end.
+    read to its end, or if nothing in it could be read.
     """
     try:
         payloads_of(format_name)
@@ -106,6 +106,7 @@ async def _import(
                         lambda at, task=task: bar.update(task, completed=at),  # type: ignore[misc]
                     )
                     _report(file, done)
+                    complete &= bool(done.taken or done.earlier or not done.unreadable)
                 except (DoorRefused, InputError, OSError) as error:
                     typer.echo(f"{file}: {_why(error)}", err=True)
                     complete = False

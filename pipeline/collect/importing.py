@@ -2,14 +2,15 @@
 
 What an import has done is in a small file, written after the door has answered that all before it
 is safe. Broken off, it goes on there; payloads of the last batch may come twice, which changes
-nothing.
+nothing. A file that has grown goes on too; one whose payloads are others by now begins anew.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ from pipeline.sources.source import Payloads, lines_of
 MAX_RECORDS = 500
 MAX_BYTES = 256 * 1024
 MOST_TOLD = 20
-_HEAD_BYTES = 64 * 1024
+MOST_FILES = 1_000
 CANONICAL = "canonical"
 
 
@@ -53,8 +54,15 @@ class Done:
             self.told.append((line, reason))
 
 
+class Safe(NamedTuple):
+    """How many payloads of a file are safe, and a digest of them."""
+
+    payloads: int
+    digest: str
+
+
 class Progress:
-    """How far each file got, by its first bytes: a file that was replaced begins anew.
+    """How far each file got, the newest `MOST_FILES` of them.
 
     A file of state that cannot be read counts as none, since importing again does no harm.
     """
@@ -70,58 +78,91 @@ class Progress:
         except (OSError, ValueError, AttributeError):
             return
 
-    def of(self, file: Path) -> int:
-        """How many payloads of the file are safe."""
+    def of(self, file: Path) -> Safe | None:
+        """What of the file is safe, None if nothing is."""
         known = self._files.get(str(file.resolve()))
         if not isinstance(known, dict):
-            return 0
-        length, safe = known.get("length"), known.get("payloads")
-        if not isinstance(length, int) or not isinstance(safe, int):
-            return 0
-        return safe if _head(file, length)[1] == known.get("head") else 0
+            return None
+        payloads, digest = known.get("payloads"), known.get("digest")
+        if not isinstance(payloads, int) or payloads < 1 or not isinstance(digest, str):
+            return None
+        return Safe(payloads, digest)
 
-    def save(self, file: Path, payloads: int) -> None:
-        """Note that so many payloads of the file are safe, replacing the state at once."""
+    def save(self, file: Path, safe: Safe) -> None:
+        """Note what of the file is safe, replacing the state at once."""
         if self._path is None:
             return
-        length, head = _head(file, _HEAD_BYTES)
-        self._files[str(file.resolve())] = {"length": length, "head": head, "payloads": payloads}
+        self._files.pop(str(file.resolve()), None)
+        self._files[str(file.resolve())] = safe._asdict()
+        while len(self._files) > MOST_FILES:
+            del self._files[next(iter(self._files))]
         fresh = self._path.with_name(self._path.name + ".new")
         self._path.parent.mkdir(parents=True, exist_ok=True)
         fresh.write_bytes(orjson.dumps({"about": self._about, "files": self._files}))
         fresh.replace(self._path)
 
 
-def _head(file: Path, most: int) -> tuple[int, str]:
-    """A file that has grown is still the same one, so only as much as was there is compared."""
-    with file.open("rb") as stream:
-        start = stream.read(most)
-    return len(start), hashlib.sha256(start).hexdigest()
+class _Lines:
+    """The lines of a file; `cut` while the last one has no end, as in a file still written."""
+
+    def __init__(self, lines: Iterable[bytes]) -> None:
+        self._lines = lines
+        self.cut = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        for line in self._lines:
+            self.cut = not line.endswith(b"\n")
+            yield line
+
+
+class _Passed:
+    """Payloads that are behind, counted and digested."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._digest = blake2b(digest_size=16)
+
+    def add(self, items: Iterable[Item]) -> None:
+        for item in items:
+            self._count += 1
+            self._digest.update(b"%d\n" % len(item.payload))
+            self._digest.update(item.payload)
+
+    def safe(self) -> Safe:
+        return Safe(self._count, self._digest.hexdigest())
 
 
 async def import_file(
     file: Path,
     site: str,
-    payloads: Callable[[LineFile], Payloads],
+    payloads: Callable[[Iterable[bytes]], Payloads],
     door: DoorClient,
     progress: Progress,
     on_batch: Callable[[int], None] | None = None,
 ) -> Done:
-    """Post a file from where it was left. `on_batch` is told the bytes of the file read so far.
+    """Post a file from where it was left, or from its start if what was sent has changed since.
 
-    Raises `DoorRefused` and `InputError`.
+    `on_batch` is told the bytes of the file read so far. Raises `DoorRefused` and `InputError`.
     """
-    done = Done(earlier=progress.of(file))
-    safe = 0
-    with LineFile(file) as lines:
-        for batch in _batches(payloads(lines), site, done):
-            fresh = batch[max(0, done.earlier - safe) :]
-            safe += len(batch)
-            if fresh:
-                await _send(fresh, door, done)
-                progress.save(file, safe)
-            if on_batch is not None:
-                on_batch(lines.position)
+    known = progress.of(file)
+    for start in (known, None) if known else (None,):
+        done = Done()
+        with LineFile(file) as opened:
+            lines = _Lines(opened)
+            items, passed = _items(payloads(lines), site, done), _Passed()
+            if start is not None:
+                passed.add(islice(items, start.payloads))
+                if passed.safe() != start:
+                    continue
+                done.earlier = start.payloads
+            for batch in _batches(items):
+                await _send(batch, door, done)
+                # A last line without an end may be half of one: it is sent again another time.
+                passed.add(batch[:-1] if lines.cut else batch)
+                progress.save(file, passed.safe())
+                if on_batch is not None:
+                    on_batch(opened.position)
+        break
     return done
 
 
@@ -133,25 +174,29 @@ async def _send(batch: list[Item], door: DoorClient, done: Done) -> None:
         done.tell(batch[place - 1].line if 0 < place <= len(batch) else 0, reason)
 
 
-def _batches(payloads: Payloads, site: str, done: Done) -> Iterator[list[Item]]:
-    batch: list[Item] = []
-    size = 0
+def _items(payloads: Payloads, site: str, done: Done) -> Iterator[Item]:
     for item in payloads:
         if isinstance(item, BadLine):
             done.unreadable += 1
             done.tell(item.line, f"{item.field}: {item.reason}")
-            continue
-        line, payload = item
-        size += len(payload) + 1
+        else:
+            yield Item(site, item[1], item[0])
+
+
+def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
+    batch: list[Item] = []
+    size = 0
+    for item in items:
+        size += len(item.payload) + 1
         if batch and (len(batch) == MAX_RECORDS or size > MAX_BYTES):
             yield batch
-            batch, size = [], len(payload) + 1
-        batch.append(Item(site, payload, line))
+            batch, size = [], len(item.payload) + 1
+        batch.append(item)
     if batch:
         yield batch
 
 
-def payloads_of(name: str) -> Callable[[LineFile], Payloads]:
+def payloads_of(name: str) -> Callable[[Iterable[bytes]], Payloads]:
     """How files of a format are taken apart; `KeyError` if there is no such format."""
     from pipeline.sources import SOURCES
 

@@ -129,6 +129,48 @@ async def test_a_file_that_grew_goes_on_and_one_that_was_replaced_begins_anew(
     assert (replaced.earlier, replaced.taken) == (0, 1)
 
 
+async def test_rows_that_were_corrected_far_behind_the_beginning_are_sent(tmp_path: Path) -> None:
+    file, state = tmp_path / "a.csv", tmp_path / "s.json"
+    csv_file(file, 4_000)
+    async with open_sources_door(SourcesDoor()) as door:
+        await run(file, door, state)
+        old = b"c-3500,2026-03-02T09:00:00Z,4"
+        file.write_bytes(file.read_bytes().replace(old, old[:-1] + b"1"))
+        corrected = await run(file, door, state)
+        csv_file(file, 3_000)
+        shorter = await run(file, door, state)
+    assert (corrected.earlier, corrected.taken) == (0, 4_000)
+    assert (shorter.earlier, shorter.taken) == (0, 3_000)
+
+
+async def test_the_last_row_of_a_file_that_is_still_written_comes_whole_in_the_end(
+    tmp_path: Path,
+) -> None:
+    file, state = tmp_path / "a.csv", tmp_path / "s.json"
+    csv_file(file, 3)
+    whole = file.read_bytes()
+    file.write_bytes(whole.removesuffix(b"02T09:00:00Z,4\n"))
+    async with open_sources_door(SourcesDoor()) as door:
+        await run(file, door, state)
+        file.write_bytes(whole)
+        grown = await run(file, door, state)
+    assert (grown.earlier, grown.taken) == (2, 1)
+    last = {"kind": "survey", "contact": "c-2", "ts": "2026-03-02T09:00:00Z", "csat": "4"}
+    assert orjson.loads(door.taken[-1]) == last
+
+
+def test_the_state_of_many_files_stays_small(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "MOST_FILES", 3)
+    progress = Progress(tmp_path / "s.json", "here")
+    for number in range(9):
+        progress.save(tmp_path / str(number), importing.Safe(1, "x"))
+    again = Progress(tmp_path / "s.json", "here")
+    found = [again.of(tmp_path / str(number)) is not None for number in range(9)]
+    assert found == [False] * 6 + [True] * 3
+
+
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"about":"other"}', b'{"about":"x","files":3}'])
 async def test_a_state_that_cannot_be_read_is_none(tmp_path: Path, content: bytes) -> None:
     csv_file(tmp_path / "a.csv", 3)
@@ -219,10 +261,13 @@ def test_the_command_says_what_went_in_and_ends_with_1_if_a_file_did_not(
             app, [str(tmp_path / "a.csv"), str(tmp_path / "none.csv"), *common]
         )
         again = CliRunner().invoke(app, [str(tmp_path / "a.csv"), *common, "--again"])
+        (tmp_path / "wide.csv").write_bytes("kind,contact\n".encode("utf-16"))
+        wide = CliRunner().invoke(app, [str(tmp_path / "wide.csv"), *common])
     assert (first.exit_code, "3 taken, 0 refused, 0 unreadable" in first.output) == (0, True)
     assert second.exit_code == 1
     assert "3 were in already" in second.output
     assert "No such file" in second.output
     assert (again.exit_code, len(door.taken)) == (0, 6)
+    assert (wide.exit_code, "is UTF-16" in wide.output) == (1, True)
     wrong = CliRunner().invoke(app, ["x", "--format", "five", "--site", "here"])
     assert wrong.exit_code == 2
