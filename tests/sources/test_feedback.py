@@ -106,11 +106,55 @@ def test_lines_that_are_no_rows_are_named() -> None:
 
 @pytest.mark.parametrize(
     ("raw", "line"),
-    [(b"\xff\xfek\x00i\x00\n\x00", 1), (b"\n\nkind,kind\n1,2\n", 3), (b"\xff,x\n1,2\n", 1)],
+    [
+        (b"\xff\xfek\x00i\x00\n\x00", 1),
+        (b"k\x00i\x00\n\x00a\x00", 1),
+        (b"k\xe4se;x\n1;2\n", 1),
+        (b"\n\nkind,kind\n1,2\n", 3),
+        (b"\xff,x\n1,2\n", 1),
+    ],
 )
 def test_a_header_that_cannot_be_used_is_told_once(raw: bytes, line: int) -> None:
     (bad,) = rows(raw)
     assert (type(bad), bad.line) == (BadLine, line)
+
+
+def test_the_separator_that_excel_writes_first_is_no_header() -> None:
+    for first in ("sep=;", '"sep=;"', "\ufeffsep=;"):
+        found = rows(f"{first}\r\nkind;a,b,c,d\r\n1;2\r\n")
+        assert found == [(3, {"kind": "1", "a,b,c,d": "2"})]
+    assert [item.line for item in rows("sep=;\n") if isinstance(item, BadLine)] == [1]
+
+
+def test_one_column_needs_no_delimiter() -> None:
+    assert rows("contact\nc-1\n\n2\n") == [(2, {"contact": "c-1"}), (4, {"contact": "2"})]
+
+
+def test_rows_in_latin_1_are_told_by_their_lines_behind_quotes_with_line_breaks() -> None:
+    text = b'kind,issue\r\n1,"two\r\nlines"\r\n2,k\xe4se\r\n3,x\r\n'
+    first, bad, last = rows(text)
+    assert (first[0], bad.line, last[0]) == (2, 4, 5)
+    assert "UTF-8" in bad.reason
+
+
+def test_a_file_of_arrays_is_taken_apart() -> None:
+    assert rows('[{"kind":"a"},{"kind":"b"}]\n') == [(1, {"kind": "a"}), (1, {"kind": "b"})]
+
+
+def test_ids_are_found_without_their_blanks_and_never_shortened() -> None:
+    (event,) = one({"kind": "survey", "nps": 3, "contact": " c-1 ", "queue": "  "})
+    assert (event["contact"], "queue" in event) == ("c-1", False)
+    for shortened in ("1.77244E+12", "1,8E+09", "2E+15"):
+        with pytest.raises(Unread, match="spreadsheet"):
+            one({"kind": "survey", "nps": 3, "contact": shortened})
+
+
+@pytest.mark.parametrize("customer", [["+4930123456"], {"tel": "+4930123456"}, 4930123456.0])
+def test_a_customer_that_cannot_be_read_is_not_told(customer: object) -> None:
+    with pytest.raises(Unread) as refused:
+        one({"kind": "resolution", "resolved": True, "customer": customer})
+    assert refused.value.field == "customer"
+    assert "4930123456" not in str(refused.value)
 
 
 def test_a_file_of_objects_is_read_as_such() -> None:
@@ -195,7 +239,17 @@ def test_yes_is_yes_in_all_its_words(text: object) -> None:
 def test_times_of_a_row() -> None:
     for ts in ("1772442000000", 1_772_442_000_000, "2026-03-02T10:00:00", "2026-03-02T09:00:00Z"):
         assert one({"kind": "survey", "nps": 3, "ts": ts})[0]["ts"] == 1_772_442_000_000
-    wrong: tuple[Any, ...] = (True, "yesterday", [], "9" * 30, 1e300, "2026-13-01T00:00:00Z")
+    wrong: tuple[Any, ...] = (
+        True,
+        "yesterday",
+        [],
+        "9" * 30,
+        1e300,
+        "1772442000",
+        1_772_442_000,
+        202603021000,
+        "2026-13-01T00:00:00Z",
+    )
     for said in wrong:
         with pytest.raises(Unread) as refused:
             one({"kind": "survey", "nps": 3, "ts": said})
@@ -205,9 +259,9 @@ def test_times_of_a_row() -> None:
 def test_calls_of_a_dialler_are_counted_by_the_engine() -> None:
     text = (
         "kind,contact,ts,queue,agent,outcome,answered_at,ended_at,wrapped_at\n"
-        "dialler,d-1,10000000000,campaign,a,answered,10000001000,10000061000,10000066000\n"
-        "dialler,d-2,10000000000,campaign,,abandoned,,10000003000,\n"
-        "dialler,d-3,10000000000,campaign,,busy,,10000002000,\n"
+        "dialler,d-1,1772442000000,campaign,a,answered,1772442001000,1772442061000,1772442066000\n"
+        "dialler,d-2,1772442000000,campaign,,abandoned,,1772442003000,\n"
+        "dialler,d-3,1772442000000,campaign,,busy,,1772442002000,\n"
     )
     lines = text.encode().splitlines(keepends=True)
     settings = parse_site({"site": "here"}, "test")

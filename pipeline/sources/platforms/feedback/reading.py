@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from pipeline.sources.platforms.feedback.options import FeedbackOptions
 from pipeline.sources.source import Unread
-from pipeline.sources.values import iso, name_at, name_or_none, shown, whole
+from pipeline.sources.values import iso, name_or_none, shown, whole
 from schemas.moments import from_datetime
 
 Row = Mapping[str, Any]
@@ -25,18 +25,36 @@ _NUMBER = re.compile(r"[+-]?\d{1,15}(?:\.\d{1,15})?")
 # 84,5 is what a spreadsheet of half of Europe writes; 1,000 might be a thousand and is refused.
 _COMMA_NUMBER = re.compile(r"([+-]?\d{1,3}),(\d{1,2})")
 _STARS = re.compile(r"(★{1,5})☆{0,4}|([1-5])(?:\.0+)?(?: ?/ ?5| stars?)?", re.IGNORECASE)
+_SHORTENED = re.compile(r"\d[.,]?\d*E\+\d\d")
+_EARLIEST_MS = 500_000_000_000
+"""1985. Less is no epoch ms of a contact centre: 1772442000 are seconds, and of 2026."""
 _STEPS = {"1-10": 2, "percent": 20}
 """How much of a scale is one of five."""
 
 
 def id_at(row: Row, column: str) -> str:
     """An id that must be there."""
-    return name_at(row, column)
+    found = id_or_none(row, column)
+    if found is None:
+        raise Unread(column, "is required")
+    return found
 
 
 def id_or_none(row: Row, column: str) -> str | None:
-    """An id, None where it is absent."""
-    return name_or_none(row, column)
+    """An id without the blanks around it, None where it is absent."""
+    found = name_or_none(row, column)
+    if found is not None and _SHORTENED.fullmatch(found):
+        reason = f"{shown(found)} is a long number that a spreadsheet has shortened"
+        raise Unread(column, reason)
+    return (found.strip() or None) if found is not None else None
+
+
+def customer_or_none(row: Row) -> str | None:
+    """The customer, None where there is none; a wrong one is refused without being told."""
+    try:
+        return id_or_none(row, "customer")
+    except Unread:
+        raise Unread("customer", "should be text of at most 200 characters") from None
 
 
 def text_or_none(row: Row, column: str) -> str | None:
@@ -140,7 +158,10 @@ def moment_or_none(row: Row, column: str, zone: str, pattern: str | None) -> int
     if isinstance(value, bool):
         raise Unread(column, f"should be a time, not {shown(value)}")
     if isinstance(value, int | float) or _digits(value):
-        return whole(value.strip() if isinstance(value, str) else value, column)
+        ms = whole(value.strip() if isinstance(value, str) else value, column)
+        if ms < _EARLIEST_MS:
+            raise Unread(column, f"{shown(value)} is no time in epoch milliseconds")
+        return ms
     if pattern is not None and isinstance(value, str):
         moment = _of_pattern(value.strip(), pattern, zone)
         if moment is not None:

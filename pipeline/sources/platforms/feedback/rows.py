@@ -7,6 +7,7 @@ line breaks inside quotes, and put files of several days together, header and al
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
@@ -19,6 +20,8 @@ DELIMITERS = ",;\t|"
 MAX_RECORD_LINES = 100
 """A quote that is opened and never closed costs one record, not the rest of the file."""
 _BOM = b"\xef\xbb\xbf"
+_SEPARATOR = re.compile(rb'"?sep=([,;\t|])"?')
+"""Excel writes and reads this as the first line."""
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -36,7 +39,7 @@ def rows_of(lines: Iterable[bytes]) -> Payloads:
     first = before[-1].lstrip()
     if first.startswith((b"{", b"[")):
         yield from elements_of(chain(before, stream))
-    elif first.startswith(_UTF16):
+    elif first.startswith(_UTF16) or b"\0" in before[-1]:
         yield BadLine(len(before), "payload", "is UTF-16; save it as UTF-8")
     else:
         yield from _csv_rows(_Numbered(stream, len(before)), before[-1], len(before))
@@ -65,7 +68,10 @@ class _Numbered:
 
 
 def _csv_rows(stream: _Numbered, first: bytes, number: int) -> Payloads:
-    header = _header(first, number)
+    said = _SEPARATOR.fullmatch(first.strip(b"\r\n"))
+    if said is not None:
+        number, first = next(stream, (number, b""))
+    header = _header(first, number, said[1].decode() if said is not None else "")
     if isinstance(header, BadLine):
         yield header
         return
@@ -82,12 +88,12 @@ def _csv_rows(stream: _Numbered, first: bytes, number: int) -> Payloads:
                 yield row
 
 
-def _header(line: bytes, number: int) -> tuple[str, list[str]] | BadLine:
+def _header(line: bytes, number: int, said: str) -> tuple[str, list[str]] | BadLine:
     text = _text(line)
     if text is None:
-        return BadLine(number, "payload", "the header is not UTF-8")
-    split = {delimiter: _split(text, delimiter) or [] for delimiter in DELIMITERS}
-    delimiter = max(DELIMITERS, key=lambda each: len(split[each]))
+        return BadLine(number, "payload", "the header is not UTF-8; save the file as UTF-8")
+    split = {delimiter: _split(text, delimiter) or [] for delimiter in said or DELIMITERS}
+    delimiter = max(split, key=lambda each: len(split[each]))
     names = [name.strip() for name in split[delimiter]]
     if not names:
         return BadLine(number, "payload", "the header cannot be read")
@@ -112,7 +118,7 @@ def _record(stream: _Numbered, at: int, line: bytes, delimiter: str) -> list[str
         added = _text(following[1])
         text = None if added is None else f"{text}\n{added}"
     stream.put_back(more)
-    return BadLine(at, "payload", "not UTF-8")
+    return BadLine(at, "payload", "is not UTF-8; save the file as UTF-8")
 
 
 def _split(text: str, delimiter: str) -> list[str] | None:

@@ -68,7 +68,7 @@ class FeedbackTranslator(Translator):
         resolved = reading.flag_or_none(row, "resolved")
         if resolved is None:
             raise Unread("resolved", "is required")
-        customer = reading.id_or_none(row, "customer")
+        customer = reading.customer_or_none(row)
         issue = reading.text_or_none(row, "issue")
         return [
             self._event("contact.resolved", row, customer=customer, issue=issue, resolved=resolved)
@@ -110,7 +110,7 @@ class FeedbackTranslator(Translator):
             queue=queue,
             channel=channel,
             direction=direction,
-            customer=reading.id_or_none(row, "customer"),
+            customer=reading.customer_or_none(row),
         )
         outcome = reading.text_or_none(row, "outcome")
         if outcome is None:
