@@ -269,8 +269,8 @@ class Twilio(Translator):
 
     def _reservation_canceled(self, message: Message, at: int) -> list[Event]:
         if message.text("task_assignment_status") != "pending":
-            # The task itself was canceled, and the ring ends with its wait; or it is still reserved,
-            # which may be said of one whose caller hangs up at this moment.
+            # The task itself was canceled, and the ring ends with its wait. A task that is reserved
+            # may be one whose caller hangs up at this moment.
             return []
         return self._missed(message, at)
 
