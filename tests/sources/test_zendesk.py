@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import zlib
 from collections import Counter
 from functools import cache
 from typing import Any
@@ -15,7 +16,7 @@ from pipeline.simulate.happenings import Kind
 from pipeline.simulate.settings import site_settings
 from pipeline.simulate.stream import Simulation
 from pipeline.sources import FORMATS, SOURCES, BadLine
-from pipeline.sources.source import Translator
+from pipeline.sources.source import Translator, Unread
 from schemas.settings import parse_site
 from tests.sources.round_trip import BUSY, RoundTrip, round_trip
 
@@ -284,11 +285,69 @@ def agent(kind: str, **event: Any) -> bytes:
 def test_one_status_of_an_agent_counts_unified_or_of_a_channel() -> None:
     unified = agent("unified_state_changed", new_unified_state={"id": "2", "name": "online"})
     channel = agent("state_changed", new_state="away", channel="support")
-    [state] = [e for p in (unified, channel) for e in begin().translate(p)]
+    translator = begin()
+    [state] = [event for p in (unified, channel) for event in translator.translate(p)]
     assert (state["state"], state["ts"], state["agent"]) == ("available", TS + 642, "7")
     translator = begin(status_of="support")
     [state] = [event for p in (unified, channel) for event in translator.translate(p)]
     assert state["state"] == "not_ready"
+
+
+def status(channel: str, new_state: str, second: int, who: str = "7") -> bytes:
+    told = {"new_state": new_state, "channel": channel, "updated_at": f"2025-01-08T10:00:{second}Z"}
+    type_ = "zen:event-type:agent.state_changed"
+    detail = {"agent_id": who, "version": "42"}
+    return orjson.dumps({"type": type_, "detail": detail, "event": told})
+
+
+def test_without_a_unified_status_an_agent_is_as_available_as_in_any_channel() -> None:
+    translator, states = begin(), []
+    payloads = [
+        status("support", "online", 10),
+        status("messaging", "away", 11),
+        status("support", "offline", 12),
+        status("support", "online", 10),
+        status("messaging", "offline", 13),
+        status("messaging", "offline", 13),
+    ]
+    for payload in payloads:
+        states += [(e["state"], e.get("reason")) for e in translator.translate(payload)]
+        again = begin()
+        again.recall(orjson.loads(orjson.dumps(translator.memory())))
+        translator = again
+    assert states == [
+        ("available", None),
+        ("available", None),
+        ("not_ready", None),
+        ("offline", None),
+    ]
+
+
+def test_what_is_remembered_of_agents_is_bounded_and_can_be_kept() -> None:
+    """Ingest keeps at most 900,000 bytes of it, compressed."""
+    rng, translator = random.Random(1), begin()
+
+    def made(length: int) -> str:
+        return "".join(rng.choices("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ-_", k=length))
+
+    for _ in range(2_200):
+        who = made(200)
+        for second in range(10, 15):
+            translator.translate(status(made(40), "online", second, who))
+    memory = translator.memory()
+    assert (len(memory["agents"]), len(memory["agents"][who])) == (2_000, 4)
+    assert len(zlib.compress(orjson.dumps(memory), 1)) < 900_000
+    with pytest.raises(Unread, match="channel"):
+        translator.translate(status("x" * 41, "online", 10))
+
+
+@pytest.mark.parametrize("kind", ["created", "status_changed", "agent_assignment_changed"])
+def test_a_status_of_a_ticket_that_is_not_known_is_nothing_that_waits(kind: str) -> None:
+    with pytest.raises(Unread, match="status"):
+        begin().translate(ticket(kind, {"previous": "OPEN", "current": "PARKED"}, status="PARKED"))
+    told = {"previous": "OPEN", "current": "PARKED"}
+    with pytest.raises(Unread, match=r"event\.current"):
+        begin().translate(ticket("status_changed", told, status="OPEN"))
 
 
 def test_a_status_of_the_sites_own_is_not_ready_unless_it_says_otherwise() -> None:

@@ -1,8 +1,9 @@
 """Zendesk event webhooks: `zen:event-type:ticket.*` and `zen:event-type:agent.*`.
 
 A ticket waits in its group until an agent is assigned to it. It is the agent's until it is solved,
-pending, on hold, or somebody else's. Zendesk does not promise an order, so nothing is remembered:
-each event says what it means by itself, from its `previous` and `current` and from the ticket.
+pending, on hold, or somebody else's. Zendesk does not promise an order, so of tickets nothing is
+remembered: each event says what it means by itself, from its `previous` and `current` and from the
+ticket. Of agents the statuses by channel are, see `statuses`.
 
 The ticket's own `updated_at` is the time, whole seconds: it is the same in all events of one
 action (assign, reply and solve in one submit), while the times of their envelopes differ.
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from pipeline.sources.platforms.zendesk.options import ZendeskOptions
+from pipeline.sources.platforms.zendesk.statuses import Statuses
 from pipeline.sources.platforms.zendesk.words import (
     CHANNELS,
     OUTBOUND,
@@ -36,12 +38,15 @@ from pipeline.sources.values import (
     text_or_none,
     word_at,
 )
-from schemas.events import Channel
+from schemas.events import Channel, PlatformState
 
 _PREFIX = "zen:event-type:"
 _WORKED = frozenset({"NEW", "OPEN"})
 _PAUSED = frozenset({"PENDING", "HOLD"})
 _DONE = frozenset({"SOLVED", "CLOSED"})
+_KNOWN = _WORKED | _PAUSED | _DONE
+_REMOVALS = frozenset({"marked_as_spam", "soft_deleted", "merged"})
+"""What is gone may have a status of its own."""
 
 
 class _Ticket(NamedTuple):
@@ -65,6 +70,7 @@ class ZendeskTranslator(Translator):
         self._options = options
         self._channels = {**CHANNELS, **options.channels}
         self._statuses = {name.lower(): state for name, state in options.statuses.items()}
+        self._by_channel = Statuses()
         self._csat = {score.lower(): csat for score, csat in options.csat.items()}
         self._ticket_kinds: dict[str, Callable[[Any, _Ticket], list[Event]]] = {
             "created": self._created,
@@ -85,7 +91,10 @@ class ZendeskTranslator(Translator):
         domain, _, kind = type_.removeprefix(_PREFIX).partition(".")
         if type_.startswith(_PREFIX) and kind:
             if domain == "ticket" and (tell := self._ticket_kinds.get(kind)):
-                return tell(obj, self._ticket(obj))
+                ticket = self._ticket(obj)
+                if ticket.status not in _KNOWN and kind not in _REMOVALS:
+                    raise Unread("detail.status", f"unknown status {ticket.status[:60]!r}")
+                return tell(obj, ticket)
             if domain == "agent" and kind not in SILENT_AGENT:
                 return self._agent(kind, obj, type_)
             if domain in SILENT_DOMAINS or kind in (
@@ -93,6 +102,14 @@ class ZendeskTranslator(Translator):
             ):
                 return []
         raise Unread("type", f"unknown kind {type_[:60]!r}")
+
+    def memory(self) -> Any:
+        """The statuses of agents by channel."""
+        return self._by_channel.memory()
+
+    def recall(self, memory: Any) -> None:
+        """Take up what was remembered."""
+        self._by_channel.recall(memory)
 
     # Tickets
 
@@ -149,6 +166,9 @@ class ZendeskTranslator(Translator):
     def _status_changed(self, obj: Any, ticket: _Ticket) -> list[Event]:
         before = word_at(obj, "event.previous").upper()
         now = word_at(obj, "event.current").upper()
+        for path, status in (("event.previous", before), ("event.current", now)):
+            if status not in _KNOWN:
+                raise Unread(path, f"unknown status {status[:60]!r}")
         if now in _DONE:
             return self._done(ticket, before)
         if now in _PAUSED:
@@ -224,25 +244,48 @@ class ZendeskTranslator(Translator):
 
     def _agent(self, kind: str, obj: Any, type_: str) -> list[Event]:
         if kind == "unified_state_changed":
-            if self._options.status_of != "unified":
-                return []
-            return self._state(obj, word_at(obj, "event.new_unified_state.name"))
+            return self._unified(obj)
         if kind == "state_changed":
-            if text_or_none(obj, "event.channel") != self._options.status_of:
-                return []
-            return self._state(obj, word_at(obj, "event.new_state"))
+            return self._channel_state(obj)
         if kind in ("work_item_added", "work_item_updated", "work_item_removed"):
             return self._work_item(obj)
         raise Unread("type", f"unknown kind {type_[:60]!r}")
 
-    def _state(self, obj: Any, name: str) -> list[Event]:
-        known = self._statuses.get(name.lower()) or STATES.get(name.lower())
+    def _unified(self, obj: Any) -> list[Event]:
+        if self._options.status_of not in ("auto", "unified"):
+            return []
+        name = word_at(obj, "event.new_unified_state.name")
+        event = self._state(obj, self._state_of(name), name)
+        if self._options.status_of == "auto":
+            self._by_channel.unify(event["ts"])
+        return [event]
+
+    def _channel_state(self, obj: Any) -> list[Event]:
+        channel, name = word_at(obj, "event.channel"), word_at(obj, "event.new_state")
+        if self._options.status_of != "auto":
+            counts = channel == self._options.status_of
+            return [self._state(obj, self._state_of(name), name)] if counts else []
+        if len(channel) > _LONGEST_CHANNEL:
+            raise Unread("event.channel", f"{channel[:60]!r} is no channel")
+        agent, at = name_at(obj, _AGENT), iso_at(obj, "event.updated_at")
+        best = self._by_channel.best(agent, channel, at, self._state_of(name))
+        if best is None:
+            return []
+        state, channels = best
+        event = self._state(obj, state, name if state == self._state_of(name) else "")
+        self._by_channel.keep(agent, channels)
+        return [event]
+
+    def _state_of(self, name: str) -> PlatformState:
+        return self._statuses.get(name.lower()) or STATES.get(name.lower()) or "not_ready"
+
+    def _state(self, obj: Any, state: PlatformState, name: str) -> Event:
         said = {
-            "agent": name_at(obj, "detail.agent_id"),
-            "state": known or "not_ready",
-            "reason": None if name.lower() in ("online", "offline") else name,
+            "agent": name_at(obj, _AGENT),
+            "state": state,
+            "reason": None if name.lower() in ("", "online", "offline") else name,
         }
-        return [self.context.event("agent.state", iso_at(obj, "event.updated_at"), **said)]
+        return self.context.event("agent.state", iso_at(obj, "event.updated_at"), **said)
 
     def _work_item(self, obj: Any) -> list[Event]:
         reason = text_or_none(obj, "event.reason")
@@ -312,6 +355,7 @@ class ZendeskTranslator(Translator):
         return self.context.event("contact.resolved", ticket.at, **said)
 
 
+_LONGEST_CHANNEL = 40
 _AGENT = "detail.agent_id"
 
 
@@ -336,4 +380,5 @@ SOURCE = Source(
     translator=ZendeskTranslator,
     kind=_kind,
     options=ZendeskOptions,
+    stateful=True,
 )
