@@ -6,11 +6,11 @@ import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import quote
 
 import typer
 
 from pipeline.cli.collect_import import import_files
+from pipeline.cli.door_address import To, without_password
 from schemas.config import Config, ConfigError
 
 if TYPE_CHECKING:
@@ -21,27 +21,6 @@ collect = typer.Typer(
     help="Fetch payloads where a platform keeps them, and hand them to the door.",
 )
 collect.command("import")(import_files)
-
-
-def _without_password(address: str) -> str:
-    from pipeline.collect.door_client import has_password
-
-    if has_password(address):
-        raise typer.BadParameter(
-            "holds a user or a password, which everybody on this machine would see; for the door "
-            "use CALLBOARD_DOOR_TOKEN, or CALLBOARD_DOOR_URL"
-        )
-    return address
-
-
-To = Annotated[
-    str,
-    typer.Option(
-        "--to",
-        callback=_without_password,
-        help="Address of the door; default: CALLBOARD_DOOR_URL.",
-    ),
-]
 
 
 @collect.command("queue-log")
@@ -67,7 +46,7 @@ def queue_log(
     from pipeline.simulate.process import run_process, say_retry
 
     async def run(config: Config) -> None:
-        kept = state or config.data_dir / "collect" / f"queue-log-{quote(site, safe='')}.json"
+        kept = state or collector.state_of(config.data_dir, site, file)
         job = collector.Job(file, site, kept, from_end)
         address = to or config.door_url
         door = DoorClient(address, config.door_token, say_retry, source=collector.SOURCE)
@@ -184,7 +163,7 @@ def finesse(
     ca: Annotated[Path | None, typer.Option(help="Its certificate, where no CA signed it.")] = None,
     rest: Annotated[
         str,
-        typer.Option(callback=_without_password, help="Its REST API; default: https://HOST:8445."),
+        typer.Option(callback=without_password, help="Its REST API; default: https://HOST:8445."),
     ] = "",
     to: To = "",
 ) -> None:

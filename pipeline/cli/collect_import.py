@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from pipeline.cli.door_address import To
 from pipeline.collect.door_client import DoorClient, DoorRefused
 from pipeline.collect.importing import CANONICAL, Done, import_file, payloads_of
 from pipeline.collect.importing import Progress as Position
@@ -27,9 +28,7 @@ def import_files(
         str, typer.Option("--format", help="Whose payloads they are, such as feedback-csv.")
     ],
     site: Annotated[str, typer.Option(help="The site they belong to.")],
-    to: Annotated[
-        str, typer.Option("--to", help="Address of the door; default: CALLBOARD_DOOR_URL.")
-    ] = "",
+    to: To = "",
     state: Annotated[
         Path | None,
         typer.Option(help="Where is kept what is done already; default: in the data folder."),

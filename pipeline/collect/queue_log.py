@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
+from urllib.parse import quote
 
 from pipeline.collect.door_client import DoorClient
 from pipeline.collect.tail import position
@@ -38,6 +41,12 @@ class Job:
     site: str
     state: Path
     from_end: bool = False
+
+
+def state_of(data: Path, site: str, file: Path) -> Path:
+    """Where the position is kept if nobody says where: two logs of a site have one each."""
+    of_log = sha256(os.fsencode(file.absolute())).hexdigest()[:8]
+    return data / "collect" / f"queue-log-{quote(site, safe='')}-{of_log}.json"
 
 
 async def collect(

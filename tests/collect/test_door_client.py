@@ -213,6 +213,7 @@ async def test_a_wrong_address_is_told_without_its_password() -> None:
         ["queue-log", "log", "--site=s", "--to=http://user:geheim@door:7070"],
         ["ami", "--site=s", "--user=u", "--to=user:geheim@door:7070"],
         ["finesse", "--site=s", "--user=u", "--host=h", "--agents=a", "--rest=https://u:geheim@h"],
+        ["import", "f", "--format=zoho", "--site=s", "--to=http://u:geheim@h"],
     ],
 )
 def test_a_password_on_the_command_line_is_refused(command: list[str]) -> None:

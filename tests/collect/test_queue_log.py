@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.collect.door_client import DoorClient, DoorRefused
-from pipeline.collect.queue_log import SOURCE, Job, collect
+from pipeline.collect.queue_log import SOURCE, Job, collect, state_of
 from tests.collect.log_writer import line
 from tests.collect.sources_door import SourcesDoor, open_sources_door
 
@@ -203,3 +203,10 @@ async def test_the_command_follows_a_log_and_ends_when_told(folder: Folder) -> N
         process.terminate()
         assert await process.wait() == 0
     check(folder.door, 1)
+
+
+def test_two_logs_of_a_site_keep_their_places_apart(tmp_path: Path) -> None:
+    one, two = (state_of(tmp_path, "a/b", Path(f"/logs/{name}/queue_log")) for name in "12")
+    assert one != two
+    assert one == state_of(tmp_path, "a/b", Path("/logs/1/queue_log"))
+    assert one.parent == tmp_path / "collect"
