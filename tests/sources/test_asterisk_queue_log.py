@@ -242,6 +242,27 @@ def engine(lines: str) -> dict[str, int]:
     return {**totals["q"], "inconsistent": totals["inconsistent"]}
 
 
+def test_a_call_that_begins_and_ends_in_one_second_counts_once_of_all() -> None:
+    lines = "100|c|q|NONE|ENTERQUEUE|||1 100|c|q|A|RINGNOANSWER|0 100|c|q|A|RINGNOANSWER|1000"
+    lines += " 100|c|q|B|CONNECT|0|x|0 100|c|q|B|COMPLETEAGENT|0|0|1"
+    figures = {name: n for name, n in engine(lines).items() if n}
+    assert figures == {
+        "offered": 1, "answered": 1, "answered_in": 1, "sl_met": 1, "declined": 1, "handled": 1,
+    }  # fmt: skip
+
+
+def test_a_queue_that_is_left_and_entered_in_one_second_is_two_visits() -> None:
+    lines = "100|c|q|NONE|ENTERQUEUE|||1 130|c|q|NONE|EXITWITHTIMEOUT|1|1|30"
+    lines += (
+        " 130|c|q|NONE|ENTERQUEUE|||1 140|c|q|A|CONNECT|10|x|1 150|c|q|A|BLINDTRANSFER|e|c|10|10"
+    )
+    lines += " 150|c|q|NONE|ENTERQUEUE|||1 150|c|q|B|CONNECT|0|x|0 155|c|q|B|COMPLETEAGENT|0|5|1"
+    figures = engine(lines)
+    assert (figures["offered"], figures["answered"], figures["left_overflow"]) == (3, 2, 1)
+    assert (figures["wait_ms"], figures["talk_ms"]) == (10_000, 15_000)
+    assert (figures["handled"], figures["transferred"], figures["inconsistent"]) == (2, 1, 0)
+
+
 # Ends of waits and talks
 
 
