@@ -61,6 +61,14 @@ def name_or_none(obj: Any, path: str) -> str | None:
     return value
 
 
+def customer_or_none(obj: Any, path: str) -> str | None:
+    """A customer's number or id, None where there is none; a wrong one is refused untold."""
+    try:
+        return name_or_none(obj, path)
+    except Unread:
+        raise Unread(path, f"should be text of at most {MAX_ID} characters") from None
+
+
 def text_or_none(obj: Any, path: str) -> str | None:
     """Text of any length, None where it is absent, null or empty."""
     value = find(obj, path)

@@ -22,13 +22,13 @@ from pipeline.sources.source import (
     elements_of,
 )
 from pipeline.sources.values import (
+    customer_or_none,
     epoch_ms_at,
     find,
     iso,
     items_at,
     load,
     name_at,
-    name_or_none,
     shown,
     text_or_none,
     word_at,
@@ -146,7 +146,7 @@ class Zoho(Translator):
         closed = find(found, "payload.closedTime") if resolved else None
         fields = {
             "contact": name_at(found, f"payload.{options.contact_field}"),
-            "customer": name_or_none(found, f"payload.{options.customer_field}"),
+            "customer": customer_or_none(found, f"payload.{options.customer_field}"),
             "issue": text_or_none(found, f"payload.{options.issue_field}"),
             "resolved": resolved,
         }

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from pipeline.sources import values
 from pipeline.sources.platforms.feedback.options import FeedbackOptions
 from pipeline.sources.source import Unread
 from pipeline.sources.values import iso, name_or_none, shown, whole
@@ -51,10 +52,8 @@ def id_or_none(row: Row, column: str) -> str | None:
 
 def customer_or_none(row: Row) -> str | None:
     """The customer, None where there is none; a wrong one is refused without being told."""
-    try:
-        return id_or_none(row, "customer")
-    except Unread:
-        raise Unread("customer", "should be text of at most 200 characters") from None
+    found = values.customer_or_none(row, "customer")
+    return (found.strip() or None) if found is not None else None
 
 
 def text_or_none(row: Row, column: str) -> str | None:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from pipeline.sources.source import NoOptions, Unread
 from pipeline.sources.values import (
+    customer_or_none,
     epoch_ms_at,
     find,
     items_at,
@@ -96,7 +97,7 @@ class Reader:
         for person in people:
             role = text_or_none(person, "role")
             if role == "CONSUMER":
-                customer = name_or_none(person, "id")
+                customer = customer_or_none(person, "id")
             elif role == "ASSIGNED_AGENT":
                 agent = self._options.agents.get(name := name_at(person, "id"), name)
                 # Assigned and SUGGESTED: transferred to this agent, who has not taken it yet.

@@ -10,7 +10,14 @@ from pipeline.sources.platforms.salesforce.envelope import (
 )
 from pipeline.sources.platforms.salesforce.options import SalesforceOptions
 from pipeline.sources.source import Context, Event, Unread
-from pipeline.sources.values import find, name_at, name_or_none, shown, text_or_none, whole_or_none
+from pipeline.sources.values import (
+    customer_or_none,
+    find,
+    name_at,
+    shown,
+    text_or_none,
+    whole_or_none,
+)
 
 KEPT = {
     "Case": frozenset({"IsClosed", "Status", "ClosedDate", "CreatedDate", "LastModifiedDate"}),
@@ -48,7 +55,7 @@ def case(
         at = moment_at(row, "LastModifiedDate", "CreatedDate")
     fields = {
         "contact": name_at(row, options.case_contact_field),
-        "customer": name_or_none(row, options.case_customer_field),
+        "customer": customer_or_none(row, options.case_customer_field),
         "issue": text_or_none(row, options.case_issue_field),
         "resolved": closed,
     }

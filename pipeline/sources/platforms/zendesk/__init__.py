@@ -29,6 +29,7 @@ from pipeline.sources.platforms.zendesk.words import (
 )
 from pipeline.sources.source import Context, Event, Source, Translator, Unread
 from pipeline.sources.values import (
+    customer_or_none,
     find,
     iso_at,
     iso_or_none,
@@ -115,7 +116,7 @@ class ZendeskTranslator(Translator):
 
     def _ticket(self, obj: Any) -> _Ticket:
         detail = find(obj, "detail")
-        at = iso_or_none(detail, "updated_at")
+        at, requester = iso_or_none(detail, "updated_at"), customer_or_none(detail, "requester_id")
         return _Ticket(
             contact=name_at(detail, "id"),
             at=iso_at(obj, "time") if at is None else at,
@@ -123,7 +124,7 @@ class ZendeskTranslator(Translator):
             agent=_id(detail, "assignee_id"),
             status=word_at(detail, "status").upper(),
             via=text_or_none(detail, "via.channel") or "",
-            customer=_id(detail, "requester_id"),
+            customer=None if requester == "0" else requester,
         )
 
     def _created(self, obj: Any, ticket: _Ticket) -> list[Event]:
