@@ -47,8 +47,8 @@ class Config(BaseModel):
     `quality_ms` how often it asks for the quality KPIs of the board.
     `retention_days` is how long the store keeps what is older, 0 for ever; `callboard migrate`
     brings the tables to it.
-    `customer_key` is the key under which numbers of customers are hashed, the same for door, ingest
-    and backfill; without one they are left out. `door_public_url` is the address at which platforms
+    `customer_key` is the key under which numbers of customers are hashed, the same for ingest and
+    backfill; without one they are left out. `door_public_url` is the address at which platforms
     call the door where a proxy stands before it: some sign the address. `hooks_dir` holds the secrets of webhooks: a file
     `<platform>`, or `<site>.<platform>` for one site alone.
     `page_host` is where worker, ingest and sink show readiness and metrics. `journal` concerns the
