@@ -49,8 +49,8 @@ class Config(BaseModel):
     brings the tables to it.
     `customer_key` is the key under which numbers of customers are hashed, the same for ingest and
     backfill; without one they are left out. `door_public_url` is the address at which platforms
-    call the door where a proxy stands before it: some sign the address. `hooks_dir` holds the secrets of webhooks: a file
-    `<platform>`, or `<site>.<platform>` for one site alone.
+    call the door where a proxy stands before it: some sign the address. `hooks_dir` holds the
+    secrets of webhooks: a file `<platform>`, or `<site>.<platform>` for one site alone.
     `page_host` is where worker, ingest and sink show readiness and metrics. `journal` concerns the
     door only: it keeps one. `alone` says that there is exactly one door, ingest, worker and sink,
     so that each may take all partitions without a group; only the embedded stack sets it, for two
