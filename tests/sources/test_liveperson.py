@@ -315,3 +315,18 @@ def test_a_notification_with_one_change_that_is_wrong_is_refused_whole() -> None
     with pytest.raises(Unread, match="startTs"):
         translator.translate(notification(change(0), change(1, conv="d", startTs=None)))
     assert translator.memory() == {"open": {}, "ended": {}}
+
+
+def test_states_that_are_not_known_open_and_answer_nothing() -> None:
+    translator = begin()
+    tell(translator, change(0), change(5, "ada"), change(9, "ada", state="CLOSE", endTs=START + 9))
+    with pytest.raises(Unread, match="PARKED"):
+        tell(translator, change(20, "ada", state="PARKED"))
+    ghost = change(20)
+    person = {"id": "ada", "role": "ASSIGNED_AGENT", "state": "GHOST"}
+    ghost["result"]["conversationDetails"]["participants"] = [person]
+    with pytest.raises(Unread, match="GHOST"):
+        tell(translator, ghost)
+    assert tell(translator, change(20, "ada", state="LOCKED")) == [
+        ("contact.answered", 20, "ada"),
+    ]

@@ -239,6 +239,7 @@ def test_a_presence_is_said_once_however_often_it_is_polled() -> None:
         "UserId": "0051",
         "ServicePresenceStatusId": "0N5a",
         "StatusStartDate": T,
+        "IsAway": False,
         "IsCurrentState": True,
         "AverageCapacity": 0.0,
     }
@@ -437,3 +438,13 @@ def test_a_row_that_does_not_name_its_object_is_known_by_its_fields() -> None:
     for wrong in ({"UserId": "u"}, {"WorkItemId": "w"}, {"records": [row]}):
         with pytest.raises(Unread):
             translator.translate(orjson.dumps(wrong))
+
+
+@pytest.mark.parametrize("away", [None, "true", 1])
+def test_a_presence_of_which_nobody_says_what_it_is_makes_no_available_time(away: object) -> None:
+    told = {"UserId": "0051", "ServicePresenceStatusId": "0N5a", "StatusStartDate": T}
+    presence = row("UserServicePresence", **told, IsAway=away)
+    with pytest.raises(Unread, match="IsAway"):
+        begin().translate(presence)
+    (event,) = begin(presence={"0N5a": "busy"}).translate(presence)
+    assert event["state"] == "busy"

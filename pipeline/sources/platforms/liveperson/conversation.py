@@ -22,6 +22,7 @@ from schemas.events import Channel
 NO_SKILL = "-1"
 """What stands for no skill and for no group."""
 _MOST_PEOPLE = 200
+_STATES = ("OPEN", "LOCKED", "CLOSE")
 
 
 class LivePersonOptions(NoOptions):
@@ -100,9 +101,11 @@ class Reader:
                 customer = customer_or_none(person, "id")
             elif role == "ASSIGNED_AGENT":
                 agent = self._options.agents.get(name := name_at(person, "id"), name)
+                state = text_or_none(person, "state") or "ACTIVE"
+                if state not in ("ACTIVE", "SUGGESTED"):
+                    raise Unread("participants.state", f"unknown state {state[:60]!r}")
                 # Assigned and SUGGESTED: transferred to this agent, who has not taken it yet.
-                waits = text_or_none(person, "state") == "SUGGESTED"
-                (suggested if waits else agents).append(agent)
+                (agents if state == "ACTIVE" else suggested).append(agent)
         return agents, suggested, customer
 
 
@@ -116,9 +119,10 @@ def _ended(details: Any, main: Any) -> int | None:
     """When the talk with the agent ended: a survey keeps the conversation open after it."""
     if text_or_none(main, "state") == "CLOSE":
         return epoch_ms_at(main, "endTs")
-    if word_at(details, "state") == "CLOSE":
-        return epoch_ms_at(details, "endTs")
-    return None
+    state = word_at(details, "state")
+    if state not in _STATES:
+        raise Unread("state", f"{state[:60]!r} is none of {', '.join(_STATES)}")
+    return epoch_ms_at(details, "endTs") if state == "CLOSE" else None
 
 
 def _ended_by(details: Any, main: Any) -> str:

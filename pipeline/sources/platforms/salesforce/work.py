@@ -199,8 +199,6 @@ def presence(
         return []
     agent, status = id_at(row, "UserId"), id_at(row, "ServicePresenceStatusId")
     named = name_or_none(row, "ServicePresenceStatus.DeveloperName")
-    away = "not_ready" if row.get("IsAway") is True else "available"
-    state = options.presence.get(status) or options.presence.get(named or "") or away
     begun = moment_at(row, "StatusStartDate", "CreatedDate")
     events = []
     if row.get("IsCurrentState") is False and not touched.isdisjoint(_PRESENCE_ENDS):
@@ -208,9 +206,18 @@ def presence(
         gone = {"agent": agent, "state": "offline", "reason": _ENDED}
         events.append(context.event("agent.state", ended, **gone))
     if not touched.isdisjoint(_PRESENCE_BEGINS):
-        said = {"agent": agent, "state": state, "reason": named or status}
+        state = options.presence.get(status) or options.presence.get(named or "")
+        said = {"agent": agent, "state": state or _by_away(row), "reason": named or status}
         events.append(context.event("agent.state", begun, **said))
     return events
+
+
+def _by_away(row: Fields) -> str:
+    away = row.get("IsAway")
+    if not isinstance(away, bool):
+        reason = f"should be true or false, not {shown(away)}, where option presence has no state"
+        raise Unread("IsAway", reason)
+    return "not_ready" if away else "available"
 
 
 def _queue(row: Fields, options: SalesforceOptions, *names: str) -> str | None:
