@@ -322,3 +322,19 @@ def test_a_state_that_began_long_ago_is_not_late() -> None:
     assert board.agents() == {"available": 1}
     (told,) = translator(fresh_s=hour).translate(lines(73, 73)[0])
     assert told["ts"] == fresh["ts"]
+
+
+def test_a_batch_that_is_sent_again_after_a_quarter_of_an_hour_says_the_same(
+    trip: RoundTrip,
+) -> None:
+    """A call may have ended early in the batch, and begun before it."""
+    payloads, made = trip.payloads[3_500:6_000], translator()
+    first = [orjson.dumps(event) for payload in payloads for event in made.translate(payload)]
+    newest = max(orjson.loads(event)["ts"] for event in first)
+    since = next(
+        index
+        for index, payload in enumerate(payloads)
+        if any(event["ts"] > newest - 900_000 for event in translator().translate(payload))
+    )
+    again = [orjson.dumps(event) for p in payloads[since:] for event in made.translate(p)]
+    assert set(again) <= set(first)

@@ -25,8 +25,9 @@ from pipeline.sources.source import Context, Event, Source, Translator
 
 _MOST_CONTACTS = 20_000
 _MOST_ADDRESSES = 50_000
-_ENDED_KEPT_MS = 600_000
-"""Copies of a last picture come within moments of it."""
+_ENDED_KEPT_MS = 1_800_000
+"""Copies of a last picture come within moments of it; a batch that is sent again may reach back a
+quarter of an hour, and what is older is late."""
 _OPEN_KEPT_MS = 48 * 3_600_000
 """The end of a call may be missed; no call lasts as long."""
 
