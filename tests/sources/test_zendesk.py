@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 import pytest
+from pydantic import ValidationError
 
 from pipeline.replay import read_history, snapshots
 from pipeline.simulate.happenings import Kind
@@ -273,6 +274,18 @@ def test_satisfaction_becomes_a_score_of_five(score: Any, csat: int) -> None:
     scores = {"good": 5, "bad": 1, "So-So": 2}
     [event] = begin(csat=scores).translate(payload)
     assert event["csat"] == csat
+
+
+@pytest.mark.parametrize("score", ["offered", "unoffered", "7", "0", "great"])
+def test_a_score_that_is_no_rating_is_none(score: str) -> None:
+    payload = ticket("csat_received", {"satisfaction_score": {"score": score}})
+    if score.endswith("offered"):
+        assert begin().translate(payload) == []
+    else:
+        with pytest.raises(Unread, match="csat"):
+            begin().translate(payload)
+    with pytest.raises(ValidationError):
+        begin(csat={"great": 6})
 
 
 def agent(kind: str, **event: Any) -> bytes:

@@ -223,6 +223,8 @@ class ZendeskTranslator(Translator):
     def _rated(self, obj: Any, ticket: _Ticket) -> list[Event]:
         score = name_at(obj, "event.satisfaction_score.score").lower()
         csat = self._csat.get(score)
+        if csat is None and score in ("offered", "unoffered"):
+            return []
         if csat is None and len(score) == 1 and score in "12345":
             csat = int(score)
         if csat is None:
