@@ -126,6 +126,15 @@ def test_the_separator_that_excel_writes_first_is_no_header() -> None:
     assert [item.line for item in rows("sep=;\n") if isinstance(item, BadLine)] == [1]
 
 
+def test_names_of_columns_may_have_line_breaks() -> None:
+    text = 'kind;"How was it,\nall in all?";ts\n1;2;3\n"4\n5";;\n'
+    assert rows(text) == [
+        (3, {"kind": "1", "How was it,\nall in all?": "2", "ts": "3"}),
+        (4, {"kind": "4\n5"}),
+    ]
+    assert [type(item) for item in rows('"kind,open\n1,2\n')] == [BadLine]
+
+
 def test_one_column_needs_no_delimiter() -> None:
     assert rows("contact\nc-1\n\n2\n") == [(2, {"contact": "c-1"}), (4, {"contact": "2"})]
 

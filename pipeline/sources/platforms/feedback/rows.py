@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, islice
 
 import orjson
 
@@ -19,6 +19,7 @@ from pipeline.sources.source import Payloads, elements_of
 DELIMITERS = ",;\t|"
 MAX_RECORD_LINES = 100
 """A quote that is opened and never closed costs one record, not the rest of the file."""
+_HEADER_LINES = 20
 _BOM = b"\xef\xbb\xbf"
 _SEPARATOR = re.compile(rb'"?sep=([,;\t|])"?')
 """Excel writes and reads this as the first line."""
@@ -71,7 +72,7 @@ def _csv_rows(stream: _Numbered, first: bytes, number: int) -> Payloads:
     said = _SEPARATOR.fullmatch(first.strip(b"\r\n"))
     if said is not None:
         number, first = next(stream, (number, b""))
-    header = _header(first, number, said[1].decode() if said is not None else "")
+    header = _header(stream, first, number, said[1].decode() if said is not None else DELIMITERS)
     if isinstance(header, BadLine):
         yield header
         return
@@ -88,15 +89,27 @@ def _csv_rows(stream: _Numbered, first: bytes, number: int) -> Payloads:
                 yield row
 
 
-def _header(line: bytes, number: int, said: str) -> tuple[str, list[str]] | BadLine:
-    text = _text(line)
-    if text is None:
-        return BadLine(number, "payload", "the header is not UTF-8; save the file as UTF-8")
-    split = {delimiter: _split(text, delimiter) or [] for delimiter in said or DELIMITERS}
-    delimiter = max(split, key=lambda each: len(split[each]))
-    names = [name.strip() for name in split[delimiter]]
+def _header(
+    stream: _Numbered, first: bytes, number: int, delimiters: str
+) -> tuple[str, list[str]] | BadLine:
+    """The delimiter that makes most columns, and their names, which may have line breaks."""
+    ahead = list(islice(stream, _HEADER_LINES - 1))
+    stream.put_back(ahead)
+
+    def fields_by(delimiter: str, lines: _Numbered) -> list[str]:
+        fields = _record(lines, number, first, delimiter)
+        return [] if isinstance(fields, BadLine) else fields
+
+    tried = {
+        each: len(fields_by(each, _Numbered(iter([line for _, line in ahead]), number)))
+        for each in delimiters
+    }
+    delimiter = max(tried, key=lambda each: tried[each])
+    names = [name.strip() for name in fields_by(delimiter, stream)] if tried[delimiter] else []
     if not names:
-        return BadLine(number, "payload", "the header cannot be read")
+        utf8 = _text(first) is not None
+        reason = "cannot be read" if utf8 else "is not UTF-8; save the file as UTF-8"
+        return BadLine(number, "payload", f"the header {reason}")
     for name in names:
         if name and names.count(name) > 1:
             return BadLine(number, name[:200], "stands twice in the header")
