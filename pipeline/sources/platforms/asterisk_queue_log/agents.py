@@ -130,12 +130,10 @@ class Agents:
         agent.logged_in = on
         return self._say(agent, ts)
 
-    def wraps_up(self, name: str, ts: int) -> bool | None:
-        """Whether the agent is in wrap-up at `ts`; None if that is before what is known of it."""
+    def wraps_up(self, name: str, ts: int) -> bool:
+        """Whether the agent is known to be in wrap-up at `ts`."""
         agent = self._agents.get(name)
-        if agent is None:
-            return False
-        return agent.state == WRAP if _is_news(agent, ts) else None
+        return agent is not None and agent.state == WRAP and _is_news(agent, ts)
 
     def restarted(self, ts: int, members_stay: bool) -> list[tuple[str, Said]]:
         """Logins of the agent pool are calls, which end with Asterisk; so may memberships."""

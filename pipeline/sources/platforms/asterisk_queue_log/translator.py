@@ -189,11 +189,8 @@ class QueueLog(Translator):
             "reason": reason,
         }  # fmt: skip
         if self._wraps_by_pause:
-            paused = self._agents.wraps_up(agent, ts)
-            if paused is not None:
-                before = self._wrapped_up(agent, ts)
-                self._wraps.begin(agent, call, ts, paused)
-                return [released, *before]
+            before = self._wraps.begin(agent, call, ts, self._agents.wraps_up(agent, ts))
+            return [released, *(self._wrapped(*ended) for ended in before)]
         return [released, self._wrapped(call, agent, ts)]
 
     def _wrapped(self, call: str, agent: str, ts: int) -> Event:
