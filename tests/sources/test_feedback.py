@@ -135,6 +135,10 @@ def test_names_of_columns_may_have_line_breaks() -> None:
     assert [type(item) for item in rows('"kind,open\n1,2\n')] == [BadLine]
 
 
+def test_columns_in_brackets_are_no_objects() -> None:
+    assert rows("[kind],[ts]\n1,2\n") == [(2, {"[kind]": "1", "[ts]": "2"})]
+
+
 def test_one_column_needs_no_delimiter() -> None:
     assert rows("contact\nc-1\n\n2\n") == [(2, {"contact": "c-1"}), (4, {"contact": "2"})]
 

@@ -55,7 +55,8 @@ class HubSpotOptions(NoOptions):
     feedback submissions to csat, nps or ces; `csat_values` maps the values of csat to 1..5; others
     are refused, since HubSpot's own three faces are 0, 1 and 2. `contact_property` is the property
     of tickets and submissions with the contact's id in the telephony platform; without it a contact
-    is the id of the HubSpot object. `conversations` says that a closed conversation is a resolved contact.
+    is the id of the HubSpot object. `conversations` says that a closed conversation is a resolved
+    contact.
     """
 
     closed_stages: list[str] = ["4"]

@@ -21,6 +21,8 @@ MAX_RECORD_LINES = 100
 """A quote that is opened and never closed costs one record, not the rest of the file."""
 _HEADER_LINES = 20
 _BOM = b"\xef\xbb\xbf"
+_OBJECTS = re.compile(rb"\{|\[\s*(?:\{|$)")
+"""A column may be called [kind], too."""
 _SEPARATOR = re.compile(rb'"?sep=([,;\t|])"?')
 """Excel writes and reads this as the first line."""
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -38,7 +40,7 @@ def rows_of(lines: Iterable[bytes]) -> Payloads:
     else:
         return
     first = before[-1].lstrip()
-    if first.startswith((b"{", b"[")):
+    if _OBJECTS.match(first):
         yield from elements_of(chain(before, stream))
     elif first.startswith(_UTF16) or b"\0" in before[-1]:
         yield BadLine(len(before), "payload", "is UTF-16; save it as UTF-8")
