@@ -19,11 +19,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from pipeline.ingest.feeding import Restored, journal_folder
 from pipeline.ingest.journal import read_journal
 from pipeline.ingest.lanes import Done, Item, Lanes
+from pipeline.ingest.ranges import range_reader, read_ranges
 from pipeline.ingest.translate import Remembered, Stream, StreamKey, Streams
 from pipeline.sources import SOURCES
 from pipeline.topics import ends_as_fetched, partition_of
@@ -136,41 +137,25 @@ async def read_memories(
     bootstrap: str, epoch: int, partitions: Iterable[int]
 ) -> dict[int, Memories]:
     """The memories of this epoch by raw partition. Raises `KafkaError`."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
-        group_id=None,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        fetch_max_wait_ms=20,
-        max_partition_fetch_bytes=2 * 1024 * 1024,
-    )
     found: dict[int, Memories] = {number: {} for number in partitions}
-    try:
-        await consumer.start()
-        await asyncio.wait_for(_read(consumer, epoch, found), _TIMEOUT_S)
-    finally:
-        await consumer.stop()
+    async with range_reader(bootstrap) as consumer:
+        records = await asyncio.wait_for(_read(consumer, found), _TIMEOUT_S)
+    for tp, of_partition in records.items():
+        for record in of_partition:
+            take_up(found[tp.partition], epoch, record)
     return found
 
 
-async def _read(consumer: Any, epoch: int, found: dict[int, Memories]) -> None:
-    places = [TopicPartition(MEMORY, number) for number in found]
+async def _read(consumer: Any, partitions: Iterable[int]) -> dict[TopicPartition, list[Any]]:
+    places = [TopicPartition(MEMORY, number) for number in partitions]
     if not places:
-        return
+        return {}
     consumer.assign(places)
     begins = await consumer.beginning_offsets(places)
     ends = await ends_as_fetched(consumer, places)
-    waiting = {tp for tp in places if begins[tp] < ends[tp]}
-    consumer.assign(list(waiting))
-    for tp in waiting:
-        consumer.seek(tp, begins[tp])
-    while waiting:
-        for tp, batch in (await consumer.getmany(timeout_ms=20)).items():
-            for record in batch:
-                take_up(found[tp.partition], epoch, record)
-        for tp in list(waiting):
-            if await consumer.position(tp) >= ends[tp]:
-                waiting.discard(tp)
+    return await read_ranges(
+        consumer, {tp: begins[tp] for tp in places if begins[tp] < ends[tp]}, ends
+    )
 
 
 def take_up(memories: Memories, epoch: int, record: Any) -> None:

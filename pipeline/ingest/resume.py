@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 
 from pipeline.ingest.framer import Framer, Mark
+from pipeline.ingest.ranges import range_reader, read_ranges
 from pipeline.ingest.site_state import Told
 from pipeline.topics import ends_as_fetched
 from schemas.frames import Frame, FrameError, decode_frame
@@ -60,20 +61,9 @@ def _entry(framer: Framer) -> list[Any]:
 
 async def read_past(bootstrap: str, epoch: int, partitions: Iterable[int]) -> dict[int, Past]:
     """What the frames of this epoch tell of each raw partition. Raises `KafkaError`."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
-        group_id=None,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        fetch_max_wait_ms=20,
-        max_partition_fetch_bytes=2 * 1024 * 1024,
-    )
-    try:
-        await consumer.start()
+    async with range_reader(bootstrap) as consumer:
         topic = [TopicPartition(FRAMES, partition) for partition in partitions]
         return await asyncio.wait_for(_Tails(consumer, epoch, topic).read(), _TIMEOUT_S)
-    finally:
-        await consumer.stop()
 
 
 class _Tails:
@@ -95,7 +85,7 @@ class _Tails:
         open_ = [tp for tp in self._partitions if begins[tp] < ends[tp]]
         while open_:
             starts = {tp: max(begins[tp], ends[tp] - look) for tp in open_}
-            records = await self._read(starts, ends)
+            records = await read_ranges(self._consumer, starts, ends)
             for tp in open_:
                 past, complete = past_of(records[tp], tp.partition, self._epoch)
                 if complete or starts[tp] == begins[tp] or look >= LONGEST_LOOK:
@@ -103,22 +93,6 @@ class _Tails:
             open_ = [tp for tp in open_ if tp.partition not in found]
             look *= 8
         return {tp.partition: found.get(tp.partition, {}) for tp in self._partitions}
-
-    async def _read(
-        self, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
-    ) -> dict[TopicPartition, list[Any]]:
-        records: dict[TopicPartition, list[Any]] = {tp: [] for tp in starts}
-        self._consumer.assign(list(starts))
-        for tp, offset in starts.items():
-            self._consumer.seek(tp, offset)
-        waiting = set(starts)
-        while waiting:
-            for tp, batch in (await self._consumer.getmany(timeout_ms=20)).items():
-                records[tp] += batch
-            for tp in list(waiting):
-                if await self._consumer.position(tp) >= ends[tp]:
-                    waiting.discard(tp)
-        return records
 
 
 def past_of(records: Iterable[ConsumerRecord], partition: int, epoch: int) -> tuple[Past, bool]:
