@@ -7,7 +7,7 @@ row is one thing said of one contact; its `kind` says what. See docs/sources/fee
 from pipeline.sources.platforms.feedback.options import FeedbackOptions
 from pipeline.sources.platforms.feedback.rows import rows_of
 from pipeline.sources.platforms.feedback.translator import FeedbackTranslator, kind_of
-from pipeline.sources.source import Source
+from pipeline.sources.source import Source, elements_of
 
 SOURCES = (
     Source(
@@ -16,6 +16,7 @@ SOURCES = (
         translator=FeedbackTranslator,
         kind=kind_of,
         options=FeedbackOptions,
+        payloads=elements_of,
     ),
     Source(
         name="feedback-csv",

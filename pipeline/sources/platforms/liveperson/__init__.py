@@ -23,7 +23,7 @@ from pipeline.sources.platforms.liveperson.conversation import (
     Reader,
 )
 from pipeline.sources.platforms.liveperson.remembered import Entry, Remembered, unheard_of
-from pipeline.sources.source import Context, Event, Source, Translator, Unread
+from pipeline.sources.source import Context, Event, Source, Translator, Unread, elements_of
 from pipeline.sources.values import (
     epoch_ms_at,
     find,
@@ -318,5 +318,6 @@ SOURCE = Source(
     translator=LivePersonTranslator,
     kind=_kind,
     options=LivePersonOptions,
+    payloads=elements_of,
     stateful=True,
 )

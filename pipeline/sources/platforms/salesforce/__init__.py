@@ -6,7 +6,7 @@ Records come as change events (Change Data Capture) or as rows that a flow or a 
 from pipeline.sources.platforms.salesforce.envelope import kind_of
 from pipeline.sources.platforms.salesforce.options import SalesforceOptions
 from pipeline.sources.platforms.salesforce.translator import Salesforce
-from pipeline.sources.source import Source
+from pipeline.sources.source import Source, elements_of
 
 SOURCE = Source(
     name="salesforce",
@@ -14,5 +14,6 @@ SOURCE = Source(
     translator=Salesforce,
     kind=kind_of,
     options=SalesforceOptions,
+    payloads=elements_of,
     stateful=True,
 )

@@ -27,7 +27,7 @@ from pipeline.sources.platforms.zendesk.words import (
     STATES,
     TICKET_WORK,
 )
-from pipeline.sources.source import Context, Event, Source, Translator, Unread
+from pipeline.sources.source import Context, Event, Source, Translator, Unread, elements_of
 from pipeline.sources.values import (
     customer_or_none,
     find,
@@ -383,5 +383,6 @@ SOURCE = Source(
     translator=ZendeskTranslator,
     kind=_kind,
     options=ZendeskOptions,
+    payloads=elements_of,
     stateful=True,
 )
