@@ -1,4 +1,4 @@
-"""Captures of webhooks may have the arrays that were posted: they are taken apart as by the door."""
+"""A capture of webhooks may have posted arrays: they are taken apart as by the door."""
 
 from __future__ import annotations
 
