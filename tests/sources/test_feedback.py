@@ -135,6 +135,11 @@ def test_names_of_columns_may_have_line_breaks() -> None:
     assert [type(item) for item in rows('"kind,open\n1,2\n')] == [BadLine]
 
 
+def test_lines_of_old_macs_are_named_as_such() -> None:
+    (bad,) = rows("kind,ts\r1,2\r3,4\r")
+    assert "carriage return" in bad.reason
+
+
 def test_columns_in_brackets_are_no_objects() -> None:
     assert rows("[kind],[ts]\n1,2\n") == [(2, {"[kind]": "1", "[ts]": "2"})]
 

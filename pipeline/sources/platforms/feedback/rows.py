@@ -109,13 +109,19 @@ def _header(
     delimiter = max(tried, key=lambda each: tried[each])
     names = [name.strip() for name in fields_by(delimiter, stream)] if tried[delimiter] else []
     if not names:
-        utf8 = _text(first) is not None
-        reason = "cannot be read" if utf8 else "is not UTF-8; save the file as UTF-8"
-        return BadLine(number, "payload", f"the header {reason}")
+        return BadLine(number, "payload", f"the header {_unreadable(first)}")
     for name in names:
         if name and names.count(name) > 1:
             return BadLine(number, name[:200], "stands twice in the header")
     return delimiter, names
+
+
+def _unreadable(header: bytes) -> str:
+    if _text(header) is None:
+        return "is not UTF-8; save the file as UTF-8"
+    if b"\r" in header.rstrip(b"\r\n"):
+        return "ends with a carriage return alone, and so do all lines; end them with a line feed"
+    return "cannot be read"
 
 
 def _record(stream: _Numbered, at: int, line: bytes, delimiter: str) -> list[str] | BadLine:
