@@ -136,7 +136,8 @@ def test_names_of_columns_may_have_line_breaks() -> None:
 
 
 def test_lines_of_old_macs_are_named_as_such() -> None:
-    (bad,) = rows("kind,ts\r1,2\r3,4\r")
+    (bad,) = rows_of([b"kind,ts\r1,2\r3,4\r"])
+    assert isinstance(bad, BadLine)
     assert "carriage return" in bad.reason
 
 
