@@ -30,6 +30,15 @@ def load(payload: bytes) -> dict[str, Any]:
     return obj
 
 
+def peek(payload: bytes) -> dict[str, Any]:
+    """The JSON object of a payload that is only to be named; empty where it is none."""
+    try:
+        obj = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        return {}
+    return obj if isinstance(obj, dict) else {}
+
+
 def find(obj: Any, path: str) -> Any:
     """The value at a dotted path such as `detail.eventBody.queueId`, None if there is none."""
     for part in path.split("."):
@@ -45,6 +54,14 @@ def name_at(obj: Any, path: str) -> str:
     if found is None:
         raise Unread(path, "is required")
     return found
+
+
+def plain_name_at(flat: Mapping[str, Any], name: str) -> str:
+    """As `name_at` in an object without paths; fast for what is usual, text that is an id."""
+    value = flat.get(name)
+    if type(value) is str and 0 < len(value) <= MAX_ID:
+        return value
+    return name_at(flat, name)
 
 
 def name_or_none(obj: Any, path: str) -> str | None:

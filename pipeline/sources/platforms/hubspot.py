@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
 from pydantic import field_validator
 
 from pipeline.sources.source import (
@@ -21,7 +20,16 @@ from pipeline.sources.source import (
     Unread,
     elements_of,
 )
-from pipeline.sources.values import epoch_ms_at, load, name_at, shown, text_or_none, whole, word_at
+from pipeline.sources.values import (
+    epoch_ms_at,
+    load,
+    name_at,
+    peek,
+    shown,
+    text_or_none,
+    whole,
+    word_at,
+)
 
 _TICKET, _FEEDBACK = "0-5", "0-19"
 _OBJECTS = {
@@ -239,11 +247,8 @@ def _size(key: str, known: dict[str, Any]) -> int:
 
 def kind_of(payload: bytes) -> str:
     """The subscription type, with the name of the property that changed."""
-    try:
-        found = orjson.loads(payload)
-    except orjson.JSONDecodeError:
-        return "?"
-    kind = found.get("subscriptionType") if isinstance(found, dict) else None
+    found = peek(payload)
+    kind = found.get("subscriptionType")
     if not isinstance(kind, str):
         return "?"
     name = found.get("propertyName")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import orjson
 from pydantic import field_validator
 
 from pipeline.sources.source import (
@@ -29,6 +28,7 @@ from pipeline.sources.values import (
     items_at,
     load,
     name_at,
+    peek,
     shown,
     text_or_none,
     word_at,
@@ -205,12 +205,7 @@ def _time(found: dict[str, Any]) -> int:
 
 def kind_of(payload: bytes) -> str:
     """The event of Desk, or what else it is."""
-    try:
-        found = orjson.loads(payload)
-    except orjson.JSONDecodeError:
-        return "?"
-    if not isinstance(found, dict):
-        return "?"
+    found = peek(payload)
     kind, module = found.get("eventType"), found.get("module")
     if isinstance(kind, str):
         return kind[:60]

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
-
 from pipeline.sources.platforms.amazon_connect.agent_events import AgentEvents
 from pipeline.sources.platforms.amazon_connect.contact_events import ContactEvents
 from pipeline.sources.platforms.amazon_connect.fields import Part
@@ -17,7 +15,7 @@ from pipeline.sources.platforms.amazon_connect.options import Options
 from pipeline.sources.platforms.amazon_connect.records import Records
 from pipeline.sources.recent import Recent
 from pipeline.sources.source import Context, Event, Source, Translator, Unread
-from pipeline.sources.values import load, shown
+from pipeline.sources.values import load, peek, shown
 
 _DETAIL_TYPE = "Amazon Connect Contact Event"
 
@@ -72,12 +70,7 @@ class AmazonConnect(Translator):
 
 
 def _kind(payload: bytes) -> str:
-    try:
-        told = orjson.loads(payload)
-    except orjson.JSONDecodeError:
-        return "not JSON"
-    if not isinstance(told, dict):
-        return "not an object"
+    told = peek(payload)
     detail = told.get("detail")
     if not isinstance(detail, dict):
         detail = told

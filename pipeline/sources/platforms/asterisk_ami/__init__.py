@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import orjson
-
 from pipeline.sources.platforms.asterisk_ami.options import AmiOptions
 from pipeline.sources.platforms.asterisk_ami.translator import AmiTranslator
 from pipeline.sources.source import Source
+from pipeline.sources.values import peek
 
 
 def kind(payload: bytes) -> str:
     """The name of the event."""
-    try:
-        name = orjson.loads(payload).get("Event")
-    except (orjson.JSONDecodeError, AttributeError):
-        return "?"
+    name = peek(payload).get("Event")
     return name if isinstance(name, str) and name else "?"
 
 

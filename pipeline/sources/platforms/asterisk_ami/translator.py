@@ -25,7 +25,6 @@ from pipeline.sources.platforms.asterisk_ami.memory import (
 )
 from pipeline.sources.platforms.asterisk_ami.options import AmiOptions
 from pipeline.sources.source import Context, Event, Translator, Unread
-from schemas.events import MAX_ID
 
 _CONNECT_WITHIN_MS = 30_000
 """After leaving the queue: a Gosub or AGI on the agent's side may run before AgentConnect."""
@@ -270,7 +269,7 @@ class AmiTranslator(Translator):
 
     def _holds(self, headers: Headers, ts: int, held: bool) -> list[Event]:
         """A hold of the agent's channel. Behind a Local channel, any but the caller's is his."""
-        channel = _name(headers, "Uniqueid")
+        channel = values.plain_name_at(headers, "Uniqueid")
         link = values.name_or_none(headers, "Linkedid") or ""
         memory = self._remembered
         self._note_calls()
@@ -291,13 +290,13 @@ class AmiTranslator(Translator):
     # Hangups
 
     def _hangup_request(self, headers: Headers, ts: int) -> list[Event]:
-        channel = _name(headers, "Uniqueid")
+        channel = values.plain_name_at(headers, "Uniqueid")
         self._note_calls()
         keep_moment(self._remembered.hangups, channel, ts, SIGN_MS)
         return []
 
     def _hangup(self, headers: Headers, ts: int) -> list[Event]:
-        channel = _name(headers, "Uniqueid")
+        channel = values.plain_name_at(headers, "Uniqueid")
         self._note_calls()
         memory = self._remembered
         if channel in memory.visits or channel in memory.legs:
@@ -354,7 +353,7 @@ class AmiTranslator(Translator):
         return self._members.removed(self._agent(headers), _queue(headers), ts)
 
     def _agent(self, headers: Headers) -> str:
-        return _name(headers, self._agent_header)
+        return values.plain_name_at(headers, self._agent_header)
 
     # Gaps
 
@@ -390,7 +389,9 @@ class AmiTranslator(Translator):
         return events
 
     def _listed_member(self, headers: Headers, ts: int) -> list[Event]:
-        agent = _name(headers, "Name" if self._agent_header == "MemberName" else "Location")
+        agent = values.plain_name_at(
+            headers, "Name" if self._agent_header == "MemberName" else "Location"
+        )
         queue, entry = _queue(headers), _membership(headers, ts)
         in_call = headers.get("InCall") or ("0" if entry[1] in _OUT_OF_CALLS else "1")
         events = self._members.told(agent, queue, entry, ts)
@@ -443,20 +444,12 @@ def _overdue(part: dict[str, int], before: int) -> str | None:
     return oldest if part[oldest] < before else None
 
 
-def _name(headers: Headers, name: str) -> str:
-    """As `values.name_at`, without its way for what is usual: text that is an id."""
-    value = headers.get(name)
-    if type(value) is str and 0 < len(value) <= MAX_ID:
-        return value
-    return values.name_at(headers, name)
-
-
 def _contact(headers: Headers) -> str:
-    return _name(headers, "Uniqueid")
+    return values.plain_name_at(headers, "Uniqueid")
 
 
 def _queue(headers: Headers) -> str:
-    return _name(headers, "Queue")
+    return values.plain_name_at(headers, "Queue")
 
 
 def _number(headers: Headers) -> str | None:

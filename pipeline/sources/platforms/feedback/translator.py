@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
-
 from pipeline.sources.platforms.feedback import reading
 from pipeline.sources.platforms.feedback.options import COLUMNS, FeedbackOptions
 from pipeline.sources.source import Context, Event, Translator, Unread
-from pipeline.sources.values import load, shown
+from pipeline.sources.values import load, peek, shown
 
 Row = dict[str, Any]
 
@@ -168,9 +166,8 @@ _LEFT = {
 
 def kind_of(payload: bytes) -> str:
     """What a row says it is; `row` where the site's options say that."""
-    try:
-        found = orjson.loads(payload)
-    except orjson.JSONDecodeError:
+    found = peek(payload)
+    if not found:
         return "?"
-    kind = found.get("kind") if isinstance(found, dict) else None
+    kind = found.get("kind")
     return kind.strip().casefold()[:40] if isinstance(kind, str) and kind.strip() else "row"

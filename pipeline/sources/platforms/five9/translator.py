@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import orjson
-
 from pipeline.sources.platforms.five9.calls import Calls
 from pipeline.sources.platforms.five9.frames import EVENTS, Frames
 from pipeline.sources.platforms.five9.options import Five9Options
 from pipeline.sources.source import Context, Event, Translator, Unread
-from pipeline.sources.values import load
+from pipeline.sources.values import load, peek
 
 CALL_LOG = "Call Log"
 
@@ -34,12 +32,7 @@ class Five9Translator(Translator):
 
 def kind(payload: bytes) -> str:
     """`Call Log`, or the id of a frame's event and what it is."""
-    try:
-        obj = orjson.loads(payload)
-    except orjson.JSONDecodeError:
-        return "not JSON"
-    if not isinstance(obj, dict):
-        return "no object"
+    obj = peek(payload)
     if "CALL ID" in obj:
         return CALL_LOG
     context = obj.get("context")

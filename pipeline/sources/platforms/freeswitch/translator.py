@@ -15,7 +15,6 @@ from pipeline.sources.platforms.freeswitch.kinds import OTHERS
 from pipeline.sources.platforms.freeswitch.memory import Memory, keep, leg_key, wait_key
 from pipeline.sources.platforms.freeswitch.options import FreeSwitchOptions
 from pipeline.sources.source import Context, Event, Translator, Unread
-from schemas.events import MAX_ID
 
 SUBCLASS = "callcenter::info"
 _IN_CALL = "In a queue call"
@@ -243,7 +242,7 @@ class FreeSwitchTranslator(Translator):
         ]
 
     def _hold(self, headers: Headers, held: bool) -> list[Event]:
-        channel, ts = _name(headers, "Unique-ID"), _moment(headers)
+        channel, ts = values.plain_name_at(headers, "Unique-ID"), _moment(headers)
         found = self._remembered.channels.get(channel)
         if found is None:
             return []
@@ -275,7 +274,7 @@ class FreeSwitchTranslator(Translator):
         return []
 
     def _listed_agent(self, headers: Headers, ts: int) -> list[Event]:
-        agent, status = _name(headers, "name"), values.word_at(headers, "status")
+        agent, status = values.plain_name_at(headers, "name"), values.word_at(headers, "status")
         state = values.word_at(headers, "state")
         return self._agents.both(agent, status, state, ts)
 
@@ -285,9 +284,9 @@ class FreeSwitchTranslator(Translator):
         contact = values.name_or_none(headers, "session_uuid")
         if contact is None or state not in ("Waiting", "Trying", "Answered"):
             return []  # the rows of those who abandoned stay for a while
-        queue, agent = _name(headers, "queue"), None
+        queue, agent = values.plain_name_at(headers, "queue"), None
         if state == "Answered":
-            agent = _name(headers, "serving_agent")
+            agent = values.plain_name_at(headers, "serving_agent")
         joined = max(_second(headers, "joined_epoch"), _second(headers, "rejoined_epoch"))
         bridged = _second(headers, "bridge_epoch")
         events = self._seen_waiting(headers, contact, queue, joined)
@@ -351,21 +350,13 @@ def _second(headers: Headers, name: str) -> int:
     return values.epoch_s_at(headers, name) if headers.get(name) else 0
 
 
-def _name(headers: Headers, name: str) -> str:
-    """As `values.name_at`, without its way for what is usual: text that is an id."""
-    value = headers.get(name)
-    if type(value) is str and 0 < len(value) <= MAX_ID:
-        return value
-    return values.name_at(headers, name)
-
-
 def _contact(headers: Headers) -> str:
-    return _name(headers, "CC-Member-Session-UUID")
+    return values.plain_name_at(headers, "CC-Member-Session-UUID")
 
 
 def _queue(headers: Headers) -> str:
-    return _name(headers, "CC-Queue")
+    return values.plain_name_at(headers, "CC-Queue")
 
 
 def _agent(headers: Headers) -> str:
-    return _name(headers, "CC-Agent")
+    return values.plain_name_at(headers, "CC-Agent")

@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import orjson
-
 from pipeline.sources.source import Unread
-from pipeline.sources.values import find, load, shown, word_at
+from pipeline.sources.values import find, load, peek, shown, word_at
 
 _CONVERSATION = "v2.detail.events.conversation."
 _LONGEST = 500
@@ -114,11 +112,6 @@ def _user_of(topic: Any) -> str | None:
 
 def kind(payload: bytes) -> str:
     """The topic of a payload, with `{id}` in the place of its id."""
-    try:
-        obj = orjson.loads(payload)
-    except orjson.JSONDecodeError:
-        return "not JSON"
-    if not isinstance(obj, dict):
-        return "no object"
+    obj = peek(payload)
     topic = obj.get("detail-type", obj.get("topicName"))
     return template(topic) if isinstance(topic, str) and topic else "no topic"

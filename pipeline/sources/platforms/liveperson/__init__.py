@@ -14,8 +14,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
-
 from pipeline.sources.platforms.liveperson.conversation import (
     NO_SKILL,
     Conversation,
@@ -32,6 +30,7 @@ from pipeline.sources.values import (
     load,
     name_at,
     name_or_none,
+    peek,
     text_or_none,
     whole_at,
     whole_or_none,
@@ -300,12 +299,7 @@ def _kind_of(type_: str) -> str:
 
 
 def _kind(payload: bytes) -> str:
-    try:
-        obj = orjson.loads(payload)
-    except orjson.JSONDecodeError:
-        return "?"
-    if not isinstance(obj, dict):
-        return "?"
+    obj = peek(payload)
     if "stateChanges" in obj:
         return _STATUSES
     type_ = obj.get("type")

@@ -9,8 +9,6 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import orjson
-
 from pipeline.sources.source import Unread
 from pipeline.sources.values import (
     epoch_ms_at,
@@ -19,6 +17,7 @@ from pipeline.sources.values import (
     items_at,
     name_at,
     name_or_none,
+    peek,
     shown,
     whole,
     whole_or_none,
@@ -168,11 +167,7 @@ def _guessed(inner: Fields) -> str | None:
 
 def kind_of(payload: bytes) -> str:
     """The object and how it changed, such as `AgentWork UPDATE`."""
-    try:
-        found = orjson.loads(payload)
-    except orjson.JSONDecodeError:
-        return "?"
-    inner = _inner(found) if isinstance(found, dict) else {}
+    inner = _inner(peek(payload))
     entity = find(inner, f"{_HEADER}.entityName")
     if entity is None:
         row = find(inner, "attributes.type") or _guessed(inner)

@@ -14,8 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import orjson
-
 from pipeline.sources.platforms.zendesk.options import ZendeskOptions
 from pipeline.sources.platforms.zendesk.statuses import Statuses
 from pipeline.sources.platforms.zendesk.words import (
@@ -36,6 +34,7 @@ from pipeline.sources.values import (
     load,
     name_at,
     name_or_none,
+    peek,
     text_or_none,
     word_at,
 )
@@ -369,11 +368,7 @@ def _id(obj: Any, path: str) -> str | None:
 
 
 def _kind(payload: bytes) -> str:
-    try:
-        obj = orjson.loads(payload)
-    except orjson.JSONDecodeError:
-        return "?"
-    type_ = obj.get("type") if isinstance(obj, dict) else None
+    type_ = peek(payload).get("type")
     return type_ if isinstance(type_, str) else "?"
 
 
