@@ -41,6 +41,8 @@ def peek(payload: bytes) -> dict[str, Any]:
 
 def find(obj: Any, path: str) -> Any:
     """The value at a dotted path such as `detail.eventBody.queueId`, None if there is none."""
+    if type(obj) is dict and "." not in path:
+        return obj.get(path)
     for part in path.split("."):
         if not isinstance(obj, (dict, Mapping)):  # dict first: asking the ABC takes a microsecond
             return None

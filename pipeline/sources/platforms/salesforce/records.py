@@ -37,6 +37,7 @@ class Records:
     def __init__(self, kept: dict[str, frozenset[str]]) -> None:
         self._kept = kept
         self._rows: dict[str, dict[str, Row]] = {group: {} for group in LIMITS}
+        self._sizes: dict[str, int] = {}
         self._bytes = 0
 
     def merged(self, change: Change, record_id: str) -> tuple[list[int], Fields, set[str]]:
@@ -83,7 +84,7 @@ class Records:
         group = _group(change, fields)
         rows = self._rows[group]
         rows[key] = [order, fields]
-        self._bytes += _size(key, fields)
+        self._weigh(key, fields)
         most, kept_ms = LIMITS[group]
         for _ in range(2):
             oldest = next(iter(rows))
@@ -94,8 +95,13 @@ class Records:
             rows = self._rows["over"] or self._rows["open"] or self._rows["case"]
             self._drop(rows, next(iter(rows)))
 
+    def _weigh(self, key: str, fields: Fields) -> None:
+        size = self._sizes[key] = _size(key, fields)
+        self._bytes += size
+
     def _drop(self, rows: dict[str, Row], key: str) -> None:
-        self._bytes -= _size(key, rows.pop(key)[1])
+        del rows[key]
+        self._bytes -= self._sizes.pop(key)
 
     def memory(self) -> dict[str, dict[str, Row]]:
         """All records, as JSON."""
@@ -105,8 +111,10 @@ class Records:
         """Go on with these records; None are none."""
         for group, rows in (memory or {}).items():
             self._rows[group] = dict(rows)
-        kept = (row.items() for row in self._rows.values())
-        self._bytes = sum(_size(key, row[1]) for rows in kept for key, row in rows)
+        self._sizes, self._bytes = {}, 0
+        for rows in self._rows.values():
+            for key, row in rows.items():
+                self._weigh(key, row[1])
 
 
 def _size(key: str, fields: Fields) -> int:
