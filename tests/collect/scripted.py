@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import itertools
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ async def until(reached: Callable[[], bool]) -> None:
 
 
 @dataclass
-class Script:
+class Script(ABC):
     """A server whose sessions are `talk`; `sessions` counts those that connected."""
 
     sessions: int = 0
@@ -35,9 +36,9 @@ class Script:
     """Sessions, by number from 1, whose login is refused."""
     inside: list[asyncio.StreamWriter] = field(default_factory=list)
 
+    @abstractmethod
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One session."""
-        raise NotImplementedError
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """A session until either side ends it."""
