@@ -13,12 +13,13 @@ import hashlib
 import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
+from pipeline.collect.connection import connected
 from pipeline.collect.link import LinkBroken, LoginRefused
 
 SOURCE = "asterisk-ami"
@@ -84,18 +85,12 @@ async def session(login: Login) -> AsyncIterator[AsyncIterator[bytes]]:
     They, and this, raise `LoginRefused`, or `OSError` and `EOFError`.
     """
     context = ssl.create_default_context() if login.tls else None
-    async with asyncio.timeout(login.connect_s):
-        reader, writer = await asyncio.open_connection(
-            login.host, login.port, ssl=context, limit=_MOST_BYTES
-        )
-    payloads = _Session(login, reader, writer).payloads()
-    try:
+    where = (login.host, login.port, login.connect_s, context, _MOST_BYTES)
+    async with (
+        connected(*where) as (reader, writer),
+        aclosing(_Session(login, reader, writer).payloads()) as payloads,
+    ):
         yield payloads
-    finally:
-        await payloads.aclose()
-        writer.close()
-        with suppress(OSError):
-            await writer.wait_closed()
 
 
 class _Session:

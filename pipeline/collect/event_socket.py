@@ -11,11 +11,12 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 
 import orjson
 
+from pipeline.collect.connection import connected
 from pipeline.collect.link import LinkBroken, LoginRefused
 
 SOURCE = "freeswitch"
@@ -58,16 +59,12 @@ async def session(login: Login) -> AsyncIterator[AsyncIterator[bytes]]:
 
     They, and this, raise `LoginRefused`, or `OSError` and `EOFError`.
     """
-    async with asyncio.timeout(login.connect_s):
-        reader, writer = await asyncio.open_connection(login.host, login.port, limit=_MOST_BYTES)
-    payloads = _Session(login, reader, writer).payloads()
-    try:
+    where = (login.host, login.port, login.connect_s, None, _MOST_BYTES)
+    async with (
+        connected(*where) as (reader, writer),
+        aclosing(_Session(login, reader, writer).payloads()) as payloads,
+    ):
         yield payloads
-    finally:
-        await payloads.aclose()
-        writer.close()
-        with suppress(OSError):
-            await writer.wait_closed()
 
 
 class _Session:

@@ -19,6 +19,7 @@ from xml.sax.saxutils import escape, quoteattr
 import aiohttp
 import orjson
 
+from pipeline.collect.connection import connected
 from pipeline.collect.finesse.stream import Stream
 from pipeline.collect.link import LinkBroken, LoginRefused
 
@@ -75,20 +76,16 @@ async def session(login: Login) -> AsyncIterator[AsyncIterator[bytes]]:
     They, and this, raise `LoginRefused`, or `OSError` and `EOFError`.
     """
     context = ssl.create_default_context(cafile=login.ca) if login.tls else None
-    async with asyncio.timeout(login.connect_s):
-        reader, writer = await asyncio.open_connection(login.host, login.port, ssl=context)
-    talk = _Session(login, Stream(login.domain or login.host, reader, writer))
-    payloads = talk.payloads()
-    try:
-        yield payloads
-    finally:
-        await payloads.aclose()
-        with suppress(OSError, TimeoutError):
-            async with asyncio.timeout(_FAREWELL_S):
-                await talk.leave()
-        writer.close()
-        with suppress(OSError):
-            await writer.wait_closed()
+    async with connected(login.host, login.port, login.connect_s, context) as (reader, writer):
+        talk = _Session(login, Stream(login.domain or login.host, reader, writer))
+        payloads = talk.payloads()
+        try:
+            yield payloads
+        finally:
+            await payloads.aclose()
+            with suppress(OSError, TimeoutError):
+                async with asyncio.timeout(_FAREWELL_S):
+                    await talk.leave()
 
 
 class _Session:
