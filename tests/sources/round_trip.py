@@ -11,7 +11,7 @@ from pipeline.simulate.settings import site_settings
 from pipeline.simulate.stream import Simulation
 from pipeline.sources import FORMATS, BadLine
 from schemas.kpis import COUNTERS
-from schemas.settings import parse_site
+from schemas.settings import SiteSettings, parse_site
 
 BUSY = Options(agents=60, queues=6, duration_ms=2 * HOUR, seed=11)
 
@@ -41,19 +41,33 @@ def round_trip(
     payloads = [record.payload for record in records]
     plan = simulation.centres[0].plan
     settings = parse_site(site_settings(plan) | {"sources": sources or {}}, "plan")
-    history = read_history(payloads, FORMATS[name], plan.site, None, _no_bad_line, settings)
+    history = read_history(payloads, FORMATS[name], plan.site, None, no_bad_line, settings)
     assert history.last is not None
     # The last moment of the simulation, so that nothing that is yet to be counted is missed.
     (view,) = snapshots(history, settings, [max(history.last, records[-1].at)])
     truth: Totals = {}
     for (queue, _), counters in simulation.totals[plan.site].items():
         _add(truth, queue, counters)
+    return RoundTrip(truth, _told(view), view, history.events, payloads)
+
+
+def counted(lines: list[bytes], name: str, site: SiteSettings) -> dict[str, Any]:
+    """Counters by queue at the last event, channels summed up, and what was inconsistent or late.
+
+    Every line must be readable.
+    """
+    history = read_history(lines, FORMATS[name], site.site, None, no_bad_line, site)
+    (view,) = snapshots(history, site, [history.last or 0])
+    return {"inconsistent": view["inconsistent"], "late": view["late"], **_told(view)}
+
+
+def _told(view: dict[str, Any]) -> Totals:
     told: Totals = {}
     for queue, channels in view["queues"].items():
         for figures in channels.values():
             total = figures["windows"]["total"]
-            _add(told, queue, {key: n for key, n in total.items() if key in COUNTERS})
-    return RoundTrip(truth, told, view, history.events, payloads)
+            _add(told, queue, {key: total[key] for key in COUNTERS})
+    return told
 
 
 def _add(totals: Totals, queue: str, counters: dict[str, int]) -> None:
@@ -62,5 +76,5 @@ def _add(totals: Totals, queue: str, counters: dict[str, int]) -> None:
         held[name] = held.get(name, 0) + value
 
 
-def _no_bad_line(bad: BadLine) -> None:
+def no_bad_line(bad: BadLine) -> None:
     raise AssertionError(bad)
