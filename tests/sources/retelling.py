@@ -10,9 +10,10 @@ from pipeline.replay import read_history, snapshots
 from pipeline.simulate.options import HOUR, Options
 from pipeline.simulate.settings import site_settings
 from pipeline.simulate.stream import Simulation
-from pipeline.sources import FORMATS, BadLine
+from pipeline.sources import FORMATS
 from schemas.kpis import COUNTERS
 from schemas.settings import parse_site
+from tests.sources.round_trip import no_bad_line
 
 CROWDED = Options(agents=24, queues=6, duration_ms=2 * HOUR, seed=5)
 """So few agents that callers give up, ask to be called back and overflow."""
@@ -35,7 +36,7 @@ class Telling:
         """The snapshot at the end."""
         settings = parse_site(self.settings | {"sources": {self.name: options}}, "plan")
         read = FORMATS[self.name]
-        history = read_history(payloads, read, settings.site, None, _refused, settings)
+        history = read_history(payloads, read, settings.site, None, no_bad_line, settings)
         assert history.last is not None
         (view,) = snapshots(history, settings, [max(history.last, self.end)])
         return view
@@ -93,7 +94,3 @@ def _figures(counted: dict[str, list[dict[str, int]]]) -> dict[str, int]:
             figures[f"{queue}/{counter}"] = sum(counters[counter] for counters in channels)
             figures[counter] += figures[f"{queue}/{counter}"]
     return figures
-
-
-def _refused(bad: BadLine) -> None:
-    raise AssertionError(bad)

@@ -12,7 +12,7 @@ import pytest
 from pipeline.replay import read_history, snapshots
 from pipeline.simulate.settings import site_settings
 from pipeline.simulate.stream import Simulation
-from pipeline.sources import FORMATS, SOURCES, BadLine
+from pipeline.sources import FORMATS, SOURCES
 from pipeline.sources.platforms import cisco_finesse
 from pipeline.sources.platforms.cisco_finesse import FinesseTranslator
 from pipeline.sources.source import Unread
@@ -20,7 +20,7 @@ from schemas.kpis import COUNTERS
 from schemas.settings import parse_site
 from tests.engine.subjects import EngineSubject, frame
 from tests.sources.fixtures import fixture_of
-from tests.sources.round_trip import BUSY, RoundTrip, Totals, round_trip
+from tests.sources.round_trip import BUSY, RoundTrip, Totals, no_bad_line, round_trip
 
 EXACT = ("answered", "handled", "talk_ms", "hold_ms", "wrap_ms")
 """Finesse gives the ms of each change. `transferred` too, for calls; a task's end does not tell."""
@@ -42,17 +42,13 @@ def told(payloads: list[bytes]) -> Totals:
     plan = Simulation(BUSY).centres[0].plan
     settings = parse_site(site_settings(plan) | {"sources": {"cisco-finesse": OPTIONS}}, "plan")
     read = FORMATS["cisco-finesse"]
-    history = read_history(payloads, read, plan.site, None, _no_bad_line, settings)
+    history = read_history(payloads, read, plan.site, None, no_bad_line, settings)
     assert history.last is not None
     (view,) = snapshots(history, settings, [history.last])
     return {
         queue: {n: sum(f["windows"]["total"][n] for f in channels.values()) for n in COUNTERS}
         for queue, channels in view["queues"].items()
     }
-
-
-def _no_bad_line(bad: BadLine) -> None:
-    raise AssertionError(bad)
 
 
 def test_pictures_give_the_centres_own_totals(trip: RoundTrip) -> None:

@@ -13,13 +13,13 @@ from pipeline.simulate.happenings import Happening, Kind
 from pipeline.simulate.platforms.cisco_tcd import WRITER, number_of
 from pipeline.simulate.settings import site_settings
 from pipeline.simulate.stream import Simulation
-from pipeline.sources import FORMATS, SOURCES, BadLine
+from pipeline.sources import FORMATS, SOURCES
 from pipeline.sources.platforms.cisco_tcd.calls import DISPOSITIONS
 from pipeline.sources.source import Unread
 from schemas.kpis import COUNTERS
 from schemas.settings import parse_site
 from tests.engine.subjects import EngineSubject, frame, tick
-from tests.sources.round_trip import BUSY
+from tests.sources.round_trip import BUSY, no_bad_line
 
 EXACT = ("answered", "abandoned", "declined", "handled", "transferred")
 SECONDS_A_WAIT = 3
@@ -103,7 +103,7 @@ class Trip:
 
     def told(self, payloads: list[bytes]) -> Totals:
         read = FORMATS["cisco-tcd"]
-        history = read_history(payloads, read, self.site, None, _no_bad_line, self.settings)
+        history = read_history(payloads, read, self.site, None, no_bad_line, self.settings)
         assert history.last is not None
         (view,) = snapshots(history, self.settings, [max(history.last, self.end)])
         return {queue: _summed(channels) for queue, channels in view["queues"].items()}
@@ -113,10 +113,6 @@ def _summed(channels: dict[str, Any]) -> dict[str, int]:
     totals = [figures["windows"]["total"] for figures in channels.values()]
     waiting = sum(figures["now"]["waiting"] for figures in channels.values())
     return {n: sum(total[n] for total in totals) for n in COUNTERS} | {"waiting": waiting}
-
-
-def _no_bad_line(bad: BadLine) -> None:
-    raise AssertionError(bad)
 
 
 @pytest.fixture(scope="module")

@@ -16,10 +16,10 @@ from pipeline.replay import read_history, snapshots
 from pipeline.simulate.happenings import Kind
 from pipeline.simulate.settings import site_settings
 from pipeline.simulate.stream import Simulation
-from pipeline.sources import FORMATS, SOURCES, BadLine
+from pipeline.sources import FORMATS, SOURCES
 from pipeline.sources.source import Translator, Unread
 from schemas.settings import parse_site
-from tests.sources.round_trip import BUSY, RoundTrip, round_trip
+from tests.sources.round_trip import BUSY, RoundTrip, no_bad_line, round_trip
 
 CARRIED = ("offered", "answered", "transferred")
 """To the integer. Waits and talk are those of whole seconds; nobody abandons (unless the site says
@@ -141,7 +141,7 @@ def test_neither_order_nor_repetition_changes_the_figures() -> None:
     payloads = trip.payloads + random.Random(5).sample(trip.payloads, 1_000)
     random.Random(6).shuffle(payloads)
     settings = parse_site(site_settings(told().plan), "plan")
-    history = read_history(payloads, FORMATS["zendesk"], "sim", None, _none_bad, settings)
+    history = read_history(payloads, FORMATS["zendesk"], "sim", None, no_bad_line, settings)
     (view,) = snapshots(history, settings, [trip.view["at"]])
     assert view["queues"] == trip.view["queues"]
     assert view["inconsistent"] == trip.view["inconsistent"]
@@ -155,10 +155,6 @@ def test_only_tickets_that_change_group_and_agent_at_once_are_inconsistent() -> 
         if "meta" in event and isinstance(event.get("current"), str)
     )
     assert 0 < busy().view["inconsistent"] <= sum(1 for changes in moves.values() if changes > 1)
-
-
-def _none_bad(bad: BadLine) -> None:
-    raise AssertionError(bad)
 
 
 def test_the_moment_is_the_tickets_own_and_not_that_of_the_envelope() -> None:
