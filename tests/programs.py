@@ -9,6 +9,8 @@ _PACKAGES = {
     "promtool": "prometheus",
     "amtool": "prometheus-alertmanager",
     "prometheus-alertmanager": "prometheus-alertmanager",
+    "java": "default-jre-headless",
+    "mvn": "maven",
 }
 
 
