@@ -33,6 +33,7 @@ from agents_stream.readiness import StatusPage
 from agents_stream.snapshots import Restorer, SnapshotWriter
 from agents_stream.tables import GROUP, SettledTable, StateTables
 from pipeline.engine import Site
+from schemas.brokers import Brokers
 from schemas.clock import Clock
 from schemas.config import Config
 from schemas.topics import FRAMES
@@ -78,6 +79,7 @@ def build_app(config: Config) -> _App:
     return _App(
         GROUP,
         broker=[URL(f"kafka://{server.strip()}") for server in config.bootstrap.split(",")],
+        broker_credentials=_credentials(config.brokers),
         store="memory://",
         autodiscover=False,
         web_enabled=False,
@@ -107,6 +109,18 @@ def build_app(config: Config) -> _App:
     )
 
 
+def _credentials(brokers: Brokers) -> faust.SASLCredentials | faust.SSLCredentials | None:
+    """What Faust gives to the consumers, producers and clients that it makes."""
+    if brokers.sasl:
+        return faust.SASLCredentials(
+            username=brokers.user,
+            password=brokers.password,
+            mechanism=brokers.mechanism,
+            ssl_context=brokers.context(),
+        )
+    return faust.SSLCredentials(brokers.context()) if brokers.tls else None
+
+
 class Worker:
     """One worker process from start to stop."""
 
@@ -117,7 +131,7 @@ class Worker:
         self._app = build_app(config)
         transport = Transport(self._app, FRAMES, alone=config.alone)
         self._app.transport = transport
-        tables = StateTables(self._app, config.bootstrap, config.partitions)
+        tables = StateTables(self._app, config.brokers, config.partitions)
         outbox = Outbox(self._send, self.figures)
         restorer = Restorer(config, engine)
         self.agent = FrameAgent(

@@ -12,16 +12,17 @@ import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from agents_stream.checkpoint import StateKey
+from schemas.brokers import Brokers
 
 POLL_MS = 200
 
 
 async def read_changelogs(
-    bootstrap: str, topics: list[str], partition: int
+    brokers: Brokers, topics: list[str], partition: int
 ) -> list[tuple[StateKey, bytes]]:
     """The newest value of every key in the topics' partition; raises what the broker raises."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
+        **brokers.arguments(), enable_auto_commit=False, auto_offset_reset="earliest"
     )
     await consumer.start()
     try:

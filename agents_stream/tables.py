@@ -24,6 +24,7 @@ from faust.types import TP
 
 from agents_stream.changelog import read_changelogs
 from agents_stream.checkpoint import StateKey
+from schemas.brokers import Brokers
 from schemas.topics import TopicSpec
 
 GROUP = "callboard-agents"
@@ -94,9 +95,9 @@ def _partition_of(key: Any) -> int:
 class StateTables:
     """State records by key, in the table each belongs to."""
 
-    def __init__(self, app: faust.App, bootstrap: str, partitions: int) -> None:
+    def __init__(self, app: faust.App, brokers: Brokers, partitions: int) -> None:
         self._app = app
-        self._bootstrap = bootstrap
+        self._brokers = brokers
         self._state = self._table(app, STATE, partitions)
         self._panes = self._table(app, PANES, partitions)
         self._windows = cast(WindowWrapper, self._panes.tumbling(WINDOW, expires=EXPIRES))
@@ -153,7 +154,7 @@ class StateTables:
         ends = await self._app.consumer.highwaters(*[TP(topic, partition) for topic in topics])
         if not any(ends.values()):
             return []
-        return await read_changelogs(self._bootstrap, topics, partition)
+        return await read_changelogs(self._brokers, topics, partition)
 
     def forget(self, partition: int) -> None:
         """Drop the local copy of a partition that is revoked."""

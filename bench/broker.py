@@ -21,6 +21,7 @@ from bench.workload import SITE
 from pipeline.stack.ports import bind_free
 from pipeline.stack.roles import broker_command, port_is_open
 from pipeline.topics import ensure_topics_patiently
+from schemas.brokers import Brokers
 from schemas.live import LiveParts, decode_live
 from schemas.topics import FRAMES, LIVE, ROWS
 
@@ -60,7 +61,7 @@ def _wait_for(address: str) -> None:
 
 async def preload(address: str, frames: list[bytes]) -> None:
     """Create the topics, with one partition each, and write all frames."""
-    await ensure_topics_patiently(address, 1)
+    await ensure_topics_patiently(Brokers(address), 1)
     producer = AIOKafkaProducer(
         bootstrap_servers=address,
         acks="all",

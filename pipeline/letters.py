@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from pipeline.topics import ends_as_fetched, look_at_topics
+from schemas.brokers import Brokers
 from schemas.topics import DEAD, TOPICS
 
 PATIENCE_S = 10.0
@@ -51,8 +52,8 @@ class Letter:
 class Letters:
     """Reads the topic of dead letters; every method may raise `LettersError`."""
 
-    def __init__(self, bootstrap: str, patience_s: float = PATIENCE_S) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, brokers: Brokers, patience_s: float = PATIENCE_S) -> None:
+        self._brokers = brokers
         self._patience_s = patience_s
         self._partitions: list[TopicPartition] = []
         self._consumer: Any = None
@@ -100,12 +101,12 @@ class Letters:
                     yield letter
 
     async def _start(self) -> None:
-        state = (await look_at_topics(self._bootstrap, 1, [_SPEC]))[0]
+        state = (await look_at_topics(self._brokers, 1, [_SPEC]))[0]
         if state.missing:
-            raise LettersError(f"the broker at {self._bootstrap} has no topic {DEAD} yet")
+            raise LettersError(f"the broker at {self._brokers} has no topic {DEAD} yet")
         self._partitions = [TopicPartition(DEAD, number) for number in range(state.partitions)]
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **self._brokers.arguments(),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             fetch_max_wait_ms=100,
@@ -152,7 +153,7 @@ class Letters:
 
     def _silent(self) -> LettersError:
         return LettersError(
-            f"no answer from the broker at {self._bootstrap}: CALLBOARD_BOOTSTRAP names another, "
+            f"no answer from the broker at {self._brokers}: CALLBOARD_BOOTSTRAP names another, "
             "`callboard up` starts one"
         )
 

@@ -22,6 +22,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, for_code
 from aiokafka.partitioner import murmur2
 
+from schemas.brokers import Brokers
 from schemas.topics import MEMORY, TOPICS, TopicSpec
 
 log = logging.getLogger(__name__)
@@ -61,14 +62,14 @@ def partition_of(site: str, partitions: int) -> int:
 
 
 async def ensure_topics(
-    bootstrap: str, partitions: int, specs: Iterable[TopicSpec] = TOPICS
+    brokers: Brokers, partitions: int, specs: Iterable[TopicSpec] = TOPICS
 ) -> list[TopicState]:
     """Create the topics that are missing and return the state of all; `created` tells which.
 
     Raises `TopicsError` if one cannot be created or is not what it should be, and `KafkaError`
     while the broker does not answer.
     """
-    async with _admin(bootstrap) as admin:
+    async with _admin(brokers) as admin:
         states = await _look(admin, partitions, specs)
         missing = [state.spec for state in states if state.missing]
         if missing:
@@ -81,23 +82,23 @@ async def ensure_topics(
 
 
 async def look_at_topics(
-    bootstrap: str, partitions: int, specs: Iterable[TopicSpec] = TOPICS
+    brokers: Brokers, partitions: int, specs: Iterable[TopicSpec] = TOPICS
 ) -> list[TopicState]:
     """The state of the topics, changing nothing. Raises `KafkaError` without a broker."""
-    async with _admin(bootstrap) as admin:
+    async with _admin(brokers) as admin:
         return await _look(admin, partitions, specs)
 
 
 async def ensure_topics_patiently(
-    bootstrap: str, partitions: int, specs: Iterable[TopicSpec] = TOPICS
+    brokers: Brokers, partitions: int, specs: Iterable[TopicSpec] = TOPICS
 ) -> list[TopicState]:
     """`ensure_topics`, tried until the broker answers. Raises `TopicsError`."""
     wait_s = 0.2
     while True:
         try:
-            return await ensure_topics(bootstrap, partitions, specs)
+            return await ensure_topics(brokers, partitions, specs)
         except (KafkaError, OSError) as error:
-            log.warning("no broker at %s yet: %r; trying again in %.1f s", bootstrap, error, wait_s)
+            log.warning("no broker at %s yet: %r; trying again in %.1f s", brokers, error, wait_s)
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, 5.0)
 
@@ -124,8 +125,8 @@ def refuse_wrong(states: Iterable[TopicState]) -> None:
 
 
 @asynccontextmanager
-async def _admin(bootstrap: str) -> AsyncIterator[Any]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=10_000)
+async def _admin(brokers: Brokers) -> AsyncIterator[Any]:
+    admin = AIOKafkaAdminClient(**brokers.arguments(), request_timeout_ms=10_000)
     try:
         await admin.start()
         yield admin
@@ -165,8 +166,8 @@ async def _look_until_complete(
 
 async def _create(admin: Any, specs: Iterable[TopicSpec], partitions: int) -> set[str]:
     """Create topics; another role may have been faster, which is no error."""
-    brokers = len((await admin.describe_cluster())["brokers"])
-    replicas = max(1, min(MAX_REPLICAS, brokers))
+    number = len((await admin.describe_cluster())["brokers"])
+    replicas = max(1, min(MAX_REPLICAS, number))
     topics = [
         NewTopic(spec.name, partitions, replicas, topic_configs=_wanted(spec)) for spec in specs
     ]

@@ -7,6 +7,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 
+from schemas.brokers import Brokers
 from schemas.config import Config
 
 REQUEST_MS = 5000
@@ -16,7 +17,7 @@ NEVER_MS = 2**31 - 1
 def group_consumer(config: Config, group: str, **fetching: Any) -> AIOKafkaConsumer:
     """A consumer that commits by itself nothing; `fetching` are aiokafka's limits of a fetch."""
     return AIOKafkaConsumer(
-        bootstrap_servers=config.bootstrap,
+        **config.brokers.arguments(),
         client_id=group,
         # What one broker in memory was told is not true of the next: an epoch is a group.
         group_id=f"{group}-{config.epoch}",
@@ -33,7 +34,7 @@ def group_consumer(config: Config, group: str, **fetching: Any) -> AIOKafkaConsu
     )
 
 
-async def partitions_of(bootstrap: str, topic: str) -> list[int]:
+async def partitions_of(brokers: Brokers, topic: str) -> list[int]:
     """The partitions of a topic in order, none if the broker does not have it.
 
     A consumer knows only the topics that it reads: Apache Kafka tells it of no others, while the
@@ -41,7 +42,7 @@ async def partitions_of(bootstrap: str, topic: str) -> list[int]:
     some brokers create a topic that a client asks for by name. Raises `KafkaError` while the broker
     does not answer.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=REQUEST_MS)
+    admin = AIOKafkaAdminClient(**brokers.arguments(), request_timeout_ms=REQUEST_MS)
     try:
         await admin.start()
         for found in await admin.describe_topics(None):

@@ -18,6 +18,7 @@ from aiokafka.errors import KafkaError
 from pipeline.ingest.journal import read_journal, segments_of
 from pipeline.ingest.raw import ALERT_FORMAT, read_headers
 from pipeline.topics import ends_as_fetched, look_at_topics
+from schemas.brokers import Brokers
 from schemas.topics import RAW, TOPICS
 
 PATIENCE_S = 30.0
@@ -53,17 +54,17 @@ def journal_records(folder: Path) -> Iterator[Record]:
         yield Record(0, seq, key, raw.payload, headers, raw.received, raw.received)
 
 
-async def topic_records(bootstrap: str, since: int | None) -> AsyncIterator[Record]:
+async def topic_records(brokers: Brokers, since: int | None) -> AsyncIterator[Record]:
     """The records of the raw topic up to its present end, received from `since` (epoch ms) on.
 
     Several partitions are merged by when their records were received: a site whose producer hashes
     its keys in another way comes over two. Raises `HistoryError`.
     """
     try:
-        state = (await look_at_topics(bootstrap, 1, [_SPEC]))[0]
+        state = (await look_at_topics(brokers, 1, [_SPEC]))[0]
         if state.missing:
-            raise HistoryError(f"the broker at {bootstrap} has no topic {RAW}")
-        reader = _Topic(bootstrap, [TopicPartition(RAW, n) for n in range(state.partitions)])
+            raise HistoryError(f"the broker at {brokers} has no topic {RAW}")
+        reader = _Topic(brokers, [TopicPartition(RAW, n) for n in range(state.partitions)])
         try:
             await reader.start(since)
             async for record in reader.merged():
@@ -73,17 +74,16 @@ async def topic_records(bootstrap: str, since: int | None) -> AsyncIterator[Reco
             await reader.stop()
     except (KafkaError, OSError, TimeoutError) as error:
         raise HistoryError(
-            f"no answer from the broker at {bootstrap} ({error!r}): CALLBOARD_BOOTSTRAP names "
-            "another"
+            f"no answer from the broker at {brokers} ({error!r}): CALLBOARD_BOOTSTRAP names another"
         ) from error
 
 
 class _Topic:
     """Reads all partitions up to where they ended when it started."""
 
-    def __init__(self, bootstrap: str, partitions: list[TopicPartition]) -> None:
+    def __init__(self, brokers: Brokers, partitions: list[TopicPartition]) -> None:
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap,
+            **brokers.arguments(),
             client_id="callboard-backfill",
             group_id=None,
             enable_auto_commit=False,

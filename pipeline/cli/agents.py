@@ -20,7 +20,7 @@ def agents() -> None:
     try:
         config = Config.from_env(os.environ)
         configure_logging(config)
-        asyncio.run(ensure_topics_patiently(config.bootstrap, config.partitions, topics))
+        asyncio.run(ensure_topics_patiently(config.brokers, config.partitions, topics))
     except (ConfigError, TopicsError) as error:
         raise SystemExit(str(error)) from None
     main(config)

@@ -239,7 +239,7 @@ def _tell(config: Config, asked: _Asked, sites: list[_Site], bar: Progress) -> C
 
 
 async def _tell_topic(config: Config, asked: _Asked, taking: _Taking) -> None:
-    async for record in topic_records(config.bootstrap, asked.read_from):
+    async for record in topic_records(config.brokers, asked.read_from):
         taking.take(record)
 
 

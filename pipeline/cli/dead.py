@@ -19,6 +19,7 @@ from rich.text import Text
 
 from pipeline.ingest.service import until_signalled
 from pipeline.letters import Letter, Letters, LettersError
+from schemas.brokers import Brokers
 from schemas.config import Config, ConfigError
 from schemas.moments import iso
 
@@ -50,7 +51,7 @@ def dead(
     try:
         config = Config.from_env(os.environ)
         with suppress(KeyboardInterrupt):
-            asyncio.run(_show(config.bootstrap, _Asked(site, reason), limit, as_json, follow))
+            asyncio.run(_show(config.brokers, _Asked(site, reason), limit, as_json, follow))
     except (LettersError, ConfigError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
@@ -73,12 +74,12 @@ class _Asked:
         return f"dead letters{site}" + (f", {self.reason}" if self.reason is not None else "")
 
 
-async def _show(bootstrap: str, asked: _Asked, limit: int, as_json: bool, follow: bool) -> None:
+async def _show(brokers: Brokers, asked: _Asked, limit: int, as_json: bool, follow: bool) -> None:
     show = _lines if as_json else _table
-    async with Letters(bootstrap) as letters:
+    async with Letters(brokers) as letters:
         found = await letters.newest(limit, asked)
         if not found:
-            typer.echo(f"no {asked} at {bootstrap}", err=True)
+            typer.echo(f"no {asked} at {brokers}", err=True)
         if found or follow:
             show(found, header=True)
         if follow:

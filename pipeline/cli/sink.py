@@ -34,6 +34,6 @@ async def _run(config: Config) -> None:
         loop.add_signal_handler(number, stop.set)
 
     async def topics() -> None:
-        await ensure_topics_patiently(config.bootstrap, config.partitions)
+        await ensure_topics_patiently(config.brokers, config.partitions)
 
     await Sink(config, prepare=topics).run(stop)

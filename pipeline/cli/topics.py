@@ -22,7 +22,7 @@ def topics(
     work = ensure_topics if create else look_at_topics
     try:
         config = Config.from_env(os.environ)
-        states = asyncio.run(work(config.bootstrap, config.partitions))
+        states = asyncio.run(work(config.brokers, config.partitions))
         Console().print(_table(states, config.partitions))
         refuse_wrong(states)
     except (ConfigError, TopicsError, KafkaError, OSError) as error:

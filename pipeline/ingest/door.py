@@ -214,7 +214,7 @@ class Door:
         return scheme.lower() == "bearer" and matches
 
     async def _open(self) -> None:
-        await ensure_topics_patiently(self.config.bootstrap, self.config.partitions)
+        await ensure_topics_patiently(self.config.brokers, self.config.partitions)
         while True:
             try:
                 await self.intake.start()

@@ -82,7 +82,7 @@ class Intake:
         self._folder = journal_folder(config.data_dir)
         self._journal: Journal | None = None
         # With a journal nothing is given up: what is on disk must reach the broker, in order.
-        self.lanes = Lanes(config.bootstrap, None if config.journal else KEEP_WITHIN_S)
+        self.lanes = Lanes(config.brokers, None if config.journal else KEEP_WITHIN_S)
         self._arrived: asyncio.Queue[Parcel] = asyncio.Queue()
         self._under_way: deque[Parcel] = deque()
         self._in_flight = 0

@@ -20,6 +20,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from pipeline.ingest.raw import Headers
+from schemas.brokers import Brokers
 
 log = logging.getLogger(__name__)
 
@@ -60,8 +61,8 @@ class Lanes:
     without it records are tried for ever, and `backlog_bytes` is what the caller has to bound.
     """
 
-    def __init__(self, bootstrap: str, patience_s: float | None = None) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, brokers: Brokers, patience_s: float | None = None) -> None:
+        self._brokers = brokers
         self.patience_s = patience_s
         self.backlog_bytes = 0
         self.failing_since: float | None = None
@@ -134,7 +135,7 @@ class Lanes:
 
     async def _connect(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap,
+            **self._brokers.arguments(),
             acks="all",
             max_batch_size=MAX_BATCH_BYTES,
             max_request_size=2 * 1024 * 1024,

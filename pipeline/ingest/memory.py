@@ -28,6 +28,7 @@ from pipeline.ingest.ranges import range_reader, read_ranges
 from pipeline.ingest.translate import Remembered, Stream, StreamKey, Streams
 from pipeline.sources import SOURCES
 from pipeline.topics import ends_as_fetched, partition_of
+from schemas.brokers import Brokers
 from schemas.config import Config
 from schemas.topics import MEMORY
 
@@ -134,11 +135,11 @@ def _packed(key: StreamKey, held: Remembered) -> bytes:
 
 
 async def read_memories(
-    bootstrap: str, epoch: int, partitions: Iterable[int]
+    brokers: Brokers, epoch: int, partitions: Iterable[int]
 ) -> dict[int, Memories]:
     """The memories of this epoch by raw partition. Raises `KafkaError`."""
     found: dict[int, Memories] = {number: {} for number in partitions}
-    async with range_reader(bootstrap) as consumer:
+    async with range_reader(brokers) as consumer:
         records = await asyncio.wait_for(_read(consumer, found), _TIMEOUT_S)
     for tp, of_partition in records.items():
         for record in of_partition:

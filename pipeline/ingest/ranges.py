@@ -8,12 +8,14 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from schemas.brokers import Brokers
+
 
 @asynccontextmanager
-async def range_reader(bootstrap: str) -> AsyncIterator[Any]:
+async def range_reader(brokers: Brokers) -> AsyncIterator[Any]:
     """A started consumer without partitions. Raises `KafkaError`."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **brokers.arguments(),
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="earliest",

@@ -21,6 +21,7 @@ from pipeline.ingest.framer import Framer, Mark
 from pipeline.ingest.ranges import range_reader, read_ranges
 from pipeline.ingest.site_state import Told
 from pipeline.topics import ends_as_fetched
+from schemas.brokers import Brokers
 from schemas.frames import Frame, FrameError, decode_frame
 from schemas.settings import SettingsError, parse_site
 from schemas.topics import FRAMES
@@ -59,9 +60,9 @@ def _entry(framer: Framer) -> list[Any]:
     return [framer.mark.offset, framer.mark.journal, framer.state.now, told.fixed, told.digest]
 
 
-async def read_past(bootstrap: str, epoch: int, partitions: Iterable[int]) -> dict[int, Past]:
+async def read_past(brokers: Brokers, epoch: int, partitions: Iterable[int]) -> dict[int, Past]:
     """What the frames of this epoch tell of each raw partition. Raises `KafkaError`."""
-    async with range_reader(bootstrap) as consumer:
+    async with range_reader(brokers) as consumer:
         topic = [TopicPartition(FRAMES, partition) for partition in partitions]
         return await asyncio.wait_for(_Tails(consumer, epoch, topic).read(), _TIMEOUT_S)
 

@@ -32,6 +32,7 @@ from pipeline.ingest.settings_folder import SettingsFolder
 from pipeline.ingest.sites import Sites
 from pipeline.ingest.ticks import Reading, Ticker, partitions_by_stray
 from pipeline.topics import ensure_topics_patiently
+from schemas.brokers import Brokers
 from schemas.clock import Clock
 from schemas.config import Config
 from schemas.topics import RAW
@@ -104,8 +105,8 @@ class Ingest:
             self._take_settings()
         return self.turned_at
 
-    def _topics(self) -> tuple[str, int]:
-        return self.config.bootstrap, self.config.partitions
+    def _topics(self) -> tuple[Brokers, int]:
+        return self.config.brokers, self.config.partitions
 
     def _take_settings(self) -> None:
         self.sites.update(self.folder.sites)
@@ -131,7 +132,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
 
     def __init__(self, ingest: Ingest) -> None:
         config = ingest.config
-        self.lanes = Lanes(config.bootstrap)
+        self.lanes = Lanes(config.brokers)
         self.partitions: dict[int, Partition] = {}
         self._ingest = ingest
         self._metrics = ingest.metrics
@@ -219,7 +220,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
             return
         generation = self._generation
         config = self._ingest.config
-        asked = (config.bootstrap, config.epoch, [tp.partition for tp in fresh])
+        asked = (config.brokers, config.epoch, [tp.partition for tp in fresh])
         past, memories = await read_past(*asked), await read_memories(*asked)
         begins = {}
         for tp in fresh:
@@ -316,7 +317,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
 
 def _consumer(config: Config) -> AIOKafkaConsumer:
     return AIOKafkaConsumer(
-        bootstrap_servers=config.bootstrap,
+        **config.brokers.arguments(),
         client_id="callboard-ingest",
         # A new epoch begins empty and needs all of the raw topic again: it is a group of its own.
         group_id=f"callboard-ingest-{config.epoch}",

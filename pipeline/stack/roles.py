@@ -48,9 +48,11 @@ def embedded_config(
     asked = {name for name in wanted if variable_of(name) in environ}
     ports = _free_ports(wanted, asked)
     root = folder.root.resolve()
+    plain = {name: field.default for name, field in Config.model_fields.items() if "kafka_" in name}
     return given.model_copy(
         update={
             **{name: ports[name] for name in _PORTS},
+            **plain,
             "bootstrap": f"127.0.0.1:{ports['bootstrap']}",
             "board_url": _board_url(given, environ, ports["board_port"]),
             "door_url": f"http://{given.door_host}:{ports['door_port']}",
@@ -60,6 +62,7 @@ def embedded_config(
             "data_dir": root,
             "snapshot_dir": str(root / "snapshots"),
             "clickhouse_url": f"http://127.0.0.1:{ports['clickhouse_url']}",
+            "clickhouse_ca_file": "",
             "clickhouse_user": "writer",
             "clickhouse_password": secrets.writer,
             "analyst_password": secrets.analyst,

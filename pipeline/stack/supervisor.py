@@ -142,7 +142,7 @@ class Stack:
         self._say("broker")
         await self._launch("broker", broker_command(config.bootstrap), config)
         await self._until_port("broker", config.bootstrap)
-        await ensure_topics(config.bootstrap, config.partitions)
+        await ensure_topics(config.brokers, config.partitions)
         start_clock(self.folder)
         for role in ROLES:
             await self._launch(role, role_command(role), config)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
+from schemas.brokers import Brokers
 from schemas.live import LiveRecord, decode_live
 from schemas.topics import LIVE
 from sinks.kafka import partitions_of
@@ -48,9 +49,9 @@ class LiveFeed:
     """
 
     def __init__(
-        self, bootstrap: str, apply: Callable[[LiveRecord], None], topic: str = LIVE
+        self, brokers: Brokers, apply: Callable[[LiveRecord], None], topic: str = LIVE
     ) -> None:
-        self._bootstrap = bootstrap
+        self._brokers = brokers
         self._apply = apply
         self._topic = topic
         self.caught_up = False
@@ -78,7 +79,7 @@ class LiveFeed:
 
     async def _follow(self) -> None:
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **self._brokers.arguments(),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             fetch_max_wait_ms=100,
@@ -94,7 +95,7 @@ class LiveFeed:
             await consumer.stop()
 
     async def _partitions(self) -> list[TopicPartition]:
-        numbers = await partitions_of(self._bootstrap, self._topic)
+        numbers = await partitions_of(self._brokers, self._topic)
         if not numbers:
             raise FeedLostError("there is no such topic yet")
         return [TopicPartition(self._topic, number) for number in numbers]

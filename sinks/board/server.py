@@ -183,7 +183,7 @@ def create_app(
 async def serving(config: Config, access: Access = everyone) -> AsyncIterator[str]:
     """Run the whole board: feed, hub and server; yields its address."""
     hub = Hub(Clock.from_file(config.clock_file), ready=lambda: feed.caught_up)
-    feed = LiveFeed(config.bootstrap, hub.apply)
+    feed = LiveFeed(config.brokers, hub.apply)
     runner = web.AppRunner(
         create_app(hub, lambda: feed.caught_up, access, config),
         access_log=None,

@@ -309,7 +309,7 @@ class AlertSink:
         )
         self._metrics.bad_rows.labels(TABLE).inc()
         if self._producer is None:
-            self._producer = AIOKafkaProducer(bootstrap_servers=self._config.bootstrap, acks="all")
+            self._producer = AIOKafkaProducer(**self._config.brokers.arguments(), acks="all")
             await self._producer.start()
         key, value = dead_letter(bad, ALERTS, "bad_alert")
         await self._producer.send_and_wait(DEAD, value, key=key)

@@ -24,6 +24,7 @@ from zlib import crc32
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from schemas.brokers import Brokers
 from schemas.live import QUALITY, QUALITY_WINDOWS, encode_live, live_record, record_key
 from schemas.topics import LIVE
 from sinks.clickhouse.metrics import SinkMetrics
@@ -223,8 +224,8 @@ def _part(name: str) -> int:
 class LiveProducer:
     """Writes records of the live topic; connects when first used and anew after a fault."""
 
-    def __init__(self, bootstrap: str) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, brokers: Brokers) -> None:
+        self._brokers = brokers
         self._producer: AIOKafkaProducer | None = None
 
     async def send(self, key: bytes, value: bytes, partition: int) -> None:
@@ -239,7 +240,7 @@ class LiveProducer:
             raise
 
     async def _started(self) -> AIOKafkaProducer:
-        producer = AIOKafkaProducer(bootstrap_servers=self._bootstrap)
+        producer = AIOKafkaProducer(**self._brokers.arguments())
         try:
             await producer.start()
         except BaseException:

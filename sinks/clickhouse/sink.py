@@ -152,7 +152,7 @@ class Sink:
 
     async def _quality(self) -> None:
         if isinstance(self.store, HttpStore):
-            config, live = self.config, LiveProducer(self.config.bootstrap)
+            config, live = self.config, LiveProducer(self.config.brokers)
             given = (self.store, config.clickhouse_database, self.metrics, config.quality_ms)
             try:
                 await Quality(*given, self._idle, live.send).run(self.stopping)
@@ -220,7 +220,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
 
     async def _topic(self) -> None:
         config = self._sink.config
-        while not (found := len(await partitions_of(config.bootstrap, ROWS))):
+        while not (found := len(await partitions_of(config.brokers, ROWS))):
             if self._stop.is_set():
                 return
             await _pause(self._stop, 0.5)
@@ -335,9 +335,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
         )
         self._metrics.bad_rows.labels(bad.field).inc()
         if self._producer is None:
-            self._producer = AIOKafkaProducer(
-                bootstrap_servers=self._sink.config.bootstrap, acks="all"
-            )
+            self._producer = AIOKafkaProducer(**self._sink.config.brokers.arguments(), acks="all")
             await self._producer.start()
         key, value = dead_letter(bad, ROWS, "bad_row")
         await self._producer.send_and_wait(DEAD, value, key=key)

@@ -165,7 +165,7 @@ class Feed:
     async def start(self) -> None:
         """Create the topics and connect."""
         topics = (*TOPICS, *CHANGELOGS)
-        await ensure_topics_patiently(self.config.bootstrap, self.config.partitions, topics)
+        await ensure_topics_patiently(self.config.brokers, self.config.partitions, topics)
         self._producer = AIOKafkaProducer(bootstrap_servers=self.config.bootstrap)
         await self._producer.start()
 

@@ -60,7 +60,7 @@ async def _changelogs_hold_the_state(feed: Feed) -> None:
     """What is in the log, read without Faust, is the engine as it was in the end."""
     topics = [spec.name for spec in CHANGELOGS]
     for number in range(feed.config.partitions):
-        records = await read_changelogs(feed.config.bootstrap, topics, number)
+        records = await read_changelogs(feed.config.brokers, topics, number)
         recovered = recover(records, member=1)
         assert recovered.torn == []
         for site, parts in recovered.sites.items():

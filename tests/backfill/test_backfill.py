@@ -28,6 +28,7 @@ from pipeline.replay import History, snapshots
 from pipeline.simulate.options import HOUR, Options
 from pipeline.simulate.stream import Simulation
 from pipeline.topics import ensure_topics
+from schemas.brokers import Brokers
 from schemas.clock import Clock
 from schemas.events import read_event
 from schemas.kpis import COUNTERS
@@ -356,7 +357,7 @@ def test_the_topic_is_read_as_the_journal_is(
     journal(home, first + second)
 
     async def feed() -> None:
-        await ensure_topics(broker.address, 4)
+        await ensure_topics(Brokers(broker.address), 4)
         named = [(SITE.encode(), r.payload, raw_headers(r.received)) for r in first + second]
         await put_raw(broker.address, [(b"other", b"{}", raw_headers(1)), *named])
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.topics import ensure_topics
+from schemas.brokers import Brokers
 from schemas.config import Config
 from tests.ingest.broker import PARTITIONS, Broker, running_broker
 from tests.ports import free_port
@@ -35,7 +36,7 @@ def settings_dir(tmp_path: Path) -> Path:
 @pytest.fixture
 async def config(broker: Broker, settings_dir: Path, tmp_path: Path) -> Config:
     """A configuration for the broker, whose topics exist."""
-    await ensure_topics(broker.address, PARTITIONS)
+    await ensure_topics(Brokers(broker.address), PARTITIONS)
     return Config(
         bootstrap=broker.address,
         partitions=PARTITIONS,

@@ -166,7 +166,7 @@ async def test_a_broker_that_says_nothing_is_not_waited_for_for_ever(
     broker.pause()
     try:
         with pytest.raises(LettersError, match="no answer"):
-            async with Letters(config.bootstrap, patience_s=0.5):
+            async with Letters(config.brokers, patience_s=0.5):
                 pass
     finally:
         broker.resume()

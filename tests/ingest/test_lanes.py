@@ -36,7 +36,7 @@ def numbers(raw: Reader, partition: int = 0) -> list[int]:
 
 
 async def test_order_holds_within_a_partition(config: Config, raw: Reader) -> None:
-    lanes, outcomes = Lanes(config.bootstrap), Outcomes()
+    lanes, outcomes = Lanes(config.brokers), Outcomes()
     await lanes.start()
     for number in range(20_000):
         put(lanes, number, outcomes, partition=number % 3)
@@ -50,7 +50,7 @@ async def test_order_holds_within_a_partition(config: Config, raw: Reader) -> No
 
 
 async def test_large_records_go_alone(config: Config, raw: Reader) -> None:
-    lanes, outcomes = Lanes(config.bootstrap), Outcomes()
+    lanes, outcomes = Lanes(config.brokers), Outcomes()
     await lanes.start()
     for number in range(12):
         put(lanes, number, outcomes, size=1_000_000 if number % 3 == 0 else 1)
@@ -64,7 +64,7 @@ async def test_order_holds_while_the_broker_stops_answering(
     config: Config, broker: Broker, raw: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipeline.ingest.lanes.REQUEST_TIMEOUT_MS", 500)
-    lanes, outcomes = Lanes(config.bootstrap), Outcomes()
+    lanes, outcomes = Lanes(config.brokers), Outcomes()
     await lanes.start()
     for pause in range(3):
         for number in range(pause * 2000, (pause + 1) * 2000):
@@ -88,7 +88,7 @@ async def test_with_patience_records_are_given_up(
     config: Config, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipeline.ingest.lanes.REQUEST_TIMEOUT_MS", 300)
-    lanes, outcomes = Lanes(config.bootstrap, patience_s=0.5), Outcomes()
+    lanes, outcomes = Lanes(config.brokers, patience_s=0.5), Outcomes()
     await lanes.start()
     broker.pause()
     for number in range(10):
@@ -106,7 +106,7 @@ async def test_a_broker_that_dies_is_found_again_at_its_address(
     config: Config, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipeline.ingest.lanes.REQUEST_TIMEOUT_MS", 1000)
-    lanes, outcomes = Lanes(config.bootstrap), Outcomes()
+    lanes, outcomes = Lanes(config.brokers), Outcomes()
     await lanes.start()
     put(lanes, 0, outcomes)
     assert await lanes.drain(0, 30)

@@ -332,7 +332,7 @@ async def test_ingest_that_is_killed_still_knows_who_waits(config: Config, tmp_p
         with process("ingest", config, tmp_path) as ingest:
             await put_raw(config.bootstrap, [(SITE.encode(), line, headers) for line in waits])
             await until(lambda: len(frames.events(SITE)) == 20, frames)
-            asked = (config.bootstrap, config.epoch, range(config.partitions))
+            asked = (config.brokers, config.epoch, range(config.partitions))
             while not any((await read_memories(*asked)).values()):
                 assert frames.events(SITE)
             ingest.kill()

@@ -44,8 +44,8 @@ def north(mark: Mark, now: int) -> Framer:
 
 
 async def test_of_an_empty_topic_nothing_is_known(config: Config) -> None:
-    assert await read_past(config.bootstrap, 1, [0, 2]) == {0: {}, 2: {}}
-    assert await read_past(config.bootstrap, 1, []) == {}
+    assert await read_past(config.brokers, 1, [0, 2]) == {0: {}, 2: {}}
+    assert await read_past(config.brokers, 1, []) == {}
 
 
 async def test_the_last_header_and_the_frames_after_it_tell_all(config: Config) -> None:
@@ -53,7 +53,7 @@ async def test_the_last_header_and_the_frames_after_it_tell_all(config: Config) 
     south.state.announce()
     await write(config, [frame(10, 100)], header(north(Mark(11, 8), 100), south))
     await write(config, [frame(12, 200, journal=9), Frame("north", 1, 300)])
-    past = (await read_past(config.bootstrap, 1, [0]))[0]
+    past = (await read_past(config.brokers, 1, [0]))[0]
     assert past["north"] == SitePast(Mark(13, 9), 300, Told.of(SETTINGS))
     assert past["south"] == SitePast(Mark(3, -1), 50, Told.of(SiteSettings(site="south")))
 
@@ -61,7 +61,7 @@ async def test_the_last_header_and_the_frames_after_it_tell_all(config: Config) 
 async def test_the_header_is_looked_for_far_back(config: Config) -> None:
     await write(config, [frame(1, 1)], header(north(Mark(5, 4), 9)))
     await write(config, [Frame("south", 1, now) for now in range(400)])
-    past = (await read_past(config.bootstrap, 1, [0]))[0]
+    past = (await read_past(config.brokers, 1, [0]))[0]
     assert past["north"].mark == Mark(5, 4)
     assert past["south"].now == 399
 
@@ -69,7 +69,7 @@ async def test_the_header_is_looked_for_far_back(config: Config) -> None:
 async def test_frames_of_an_earlier_epoch_tell_nothing(config: Config) -> None:
     await write(config, [frame(90, 900, epoch=0)], header(north(Mark(91, 80), 900)))
     await write(config, [frame(1, 5)])
-    past = (await read_past(config.bootstrap, 1, [0]))[0]
+    past = (await read_past(config.brokers, 1, [0]))[0]
     assert past["north"] == SitePast(Mark(2, -1), 5)
 
 
@@ -78,14 +78,14 @@ async def test_headers_about_another_raw_partition_tell_nothing_of_this_one(
 ) -> None:
     other = header(north(Mark(99, 99), 9), partition=3)
     await write(config, [Frame("north", 1, 7, (3, 98, 99))], other)
-    past = (await read_past(config.bootstrap, 1, [0]))[0]
+    past = (await read_past(config.brokers, 1, [0]))[0]
     assert past["north"] == SitePast(Mark(), 7)
 
 
 async def test_frames_without_headers_tell_what_they_carry(config: Config) -> None:
     await write(config, [frame(4, 40, settings=SETTINGS.dump())])
     await write(config, [frame(2 * number, 50 + number) for number in range(5, 300)])
-    past = (await read_past(config.bootstrap, 1, [0]))[0]
+    past = (await read_past(config.brokers, 1, [0]))[0]
     assert past["north"] == SitePast(Mark(599, -1), 349, Told.of(SETTINGS))
 
 
@@ -95,7 +95,7 @@ async def test_what_is_no_frame_is_passed_over(config: Config) -> None:
     await producer.start()
     await producer.send_and_wait(FRAMES, b"noise", partition=0)
     await producer.stop()
-    assert (await read_past(config.bootstrap, 1, [0]))[0]["north"].mark == Mark(5, -1)
+    assert (await read_past(config.brokers, 1, [0]))[0]["north"].mark == Mark(5, -1)
 
 
 def test_an_open_frame_is_not_yet_part_of_the_header() -> None:

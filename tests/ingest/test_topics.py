@@ -18,6 +18,7 @@ from pipeline.topics import (
     look_at_topics,
     partition_of,
 )
+from schemas.brokers import Brokers
 from schemas.topics import FRAMES, MEMORY, RAW, TOPICS
 from tests.ingest.broker import PARTITIONS, Broker
 from tests.ingest.roles import REPO
@@ -34,7 +35,7 @@ async def create(address: str, name: str, partitions: int, **config: str) -> Non
 
 
 async def test_missing_topics_are_created_with_what_they_need(broker: Broker) -> None:
-    states = await ensure_topics(broker.address, 7)
+    states = await ensure_topics(Brokers(broker.address), 7)
     assert [(state.spec, state.created, state.partitions) for state in states] == [
         (spec, True, 7) for spec in TOPICS
     ]
@@ -48,27 +49,27 @@ async def test_missing_topics_are_created_with_what_they_need(broker: Broker) ->
 
 
 async def test_existing_topics_are_found_good(broker: Broker) -> None:
-    await ensure_topics(broker.address, PARTITIONS)
-    again = await ensure_topics(broker.address, PARTITIONS)
+    await ensure_topics(Brokers(broker.address), PARTITIONS)
+    again = await ensure_topics(Brokers(broker.address), PARTITIONS)
     assert not any(state.created for state in again)
 
 
 async def test_roles_that_start_together_do_not_disturb_each_other(broker: Broker) -> None:
-    await asyncio.gather(*(ensure_topics(broker.address, PARTITIONS) for _ in range(4)))
-    states = await look_at_topics(broker.address, PARTITIONS)
+    await asyncio.gather(*(ensure_topics(Brokers(broker.address), PARTITIONS) for _ in range(4)))
+    states = await look_at_topics(Brokers(broker.address), PARTITIONS)
     assert [state.partitions for state in states] == [PARTITIONS] * len(TOPICS)
 
 
 async def test_looking_creates_nothing(broker: Broker) -> None:
     for _ in range(2):
-        states = await look_at_topics(broker.address, PARTITIONS)
+        states = await look_at_topics(Brokers(broker.address), PARTITIONS)
         assert all(state.missing for state in states)
 
 
 async def test_another_partition_count_is_refused_by_name(broker: Broker) -> None:
     await create(broker.address, FRAMES, 3)
     with pytest.raises(TopicsError) as error:
-        await ensure_topics(broker.address, 32)
+        await ensure_topics(Brokers(broker.address), 32)
     assert f"topic {FRAMES}: expected 32 partitions, found 3" in str(error.value)
     assert "CALLBOARD_PARTITIONS" in str(error.value)
     assert "backfill" in str(error.value)
@@ -81,7 +82,7 @@ async def test_every_wrong_setting_is_told_with_the_command_that_mends_it(broker
     await admin.create_topics([NewTopic(RAW, PARTITIONS, 1, topic_configs=wrong)])
     await admin.close()
     with pytest.raises(TopicsError) as error:
-        await ensure_topics(broker.address, PARTITIONS)
+        await ensure_topics(Brokers(broker.address), PARTITIONS)
     lines = str(error.value).splitlines()
     assert len(lines) == 3
     assert "expected cleanup.policy delete, found compact" in lines[0]
@@ -92,12 +93,12 @@ async def test_every_wrong_setting_is_told_with_the_command_that_mends_it(broker
 
 async def test_longer_retention_and_larger_records_are_fine(broker: Broker) -> None:
     await create(broker.address, RAW, PARTITIONS, retention_ms="-1")
-    await ensure_topics(broker.address, PARTITIONS)
+    await ensure_topics(Brokers(broker.address), PARTITIONS)
 
 
 async def test_a_broker_that_comes_late_is_waited_for(broker: Broker) -> None:
     broker.kill()
-    waiting = asyncio.create_task(ensure_topics_patiently(broker.address, PARTITIONS))
+    waiting = asyncio.create_task(ensure_topics_patiently(Brokers(broker.address), PARTITIONS))
     await asyncio.sleep(0.5)
     assert not waiting.done()
     broker.start()

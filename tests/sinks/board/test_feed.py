@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from schemas.brokers import Brokers
 from schemas.clock import Clock
 from schemas.config import Config
 from schemas.live import LiveRecord
@@ -40,7 +41,7 @@ async def test_what_was_sent_before_the_start_is_there_at_once() -> None:
         await create_live_topic(bootstrap)
         await send_all(bootstrap, 1, 2)
         records: list[LiveRecord] = []
-        feed = LiveFeed(bootstrap, records.append)
+        feed = LiveFeed(Brokers(bootstrap), records.append)
         task = asyncio.create_task(feed.run())
         try:
             await until(lambda: feed.caught_up)
@@ -61,7 +62,7 @@ async def test_garbage_is_counted_and_stops_nothing() -> None:
         await send_all(bootstrap, 1)
         config = Config(bootstrap=bootstrap, board_port=0)
         records: list[LiveRecord] = []
-        feed = LiveFeed(config.bootstrap, records.append)
+        feed = LiveFeed(config.brokers, records.append)
         task = asyncio.create_task(feed.run())
         try:
             await until(lambda: feed.caught_up)
@@ -79,7 +80,7 @@ async def test_the_feed_waits_for_the_topic_and_outlives_the_broker(
     monkeypatch.setattr(feed_module, "REQUEST_MS", 2000)
     port = free_port()
     records: list[LiveRecord] = []
-    feed = LiveFeed(f"127.0.0.1:{port}", records.append)
+    feed = LiveFeed(Brokers(f"127.0.0.1:{port}"), records.append)
     task = asyncio.create_task(feed.run())
     try:
         await asyncio.sleep(0.5)

@@ -52,7 +52,7 @@ def config_of(broker: Broker, db: Database, epoch: int, **more: Any) -> Config:
 
 
 async def topics(config: Config) -> None:
-    await ensure_topics_patiently(config.bootstrap, config.partitions)
+    await ensure_topics_patiently(config.brokers, config.partitions)
 
 
 @asynccontextmanager
