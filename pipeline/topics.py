@@ -4,7 +4,11 @@ Every role calls `ensure_topics` before it opens a consumer or a producer: some 
 topic with a partition count of their own as soon as a client asks for it by name, so existing
 topics are only ever looked up in the list of all.
 
-`TopicsError` is the only exception beside those of the broker's connection.
+    TopicsError     topics that cannot be used; beside it only what the broker's connection raises
+    TopicsMissing   topics that are not there and that this user may not create
+
+Where the broker knows users, a role sees only the topics that it has rights on, and may create
+none: those are made by `callboard topics --create` as the user `operator`.
 """
 
 from __future__ import annotations
@@ -19,21 +23,27 @@ from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaError, for_code
 from aiokafka.partitioner import murmur2
 
 from schemas.brokers import Brokers
-from schemas.topics import MEMORY, TOPICS, TopicSpec
+from schemas.topics import TOPICS, TopicSpec
 
 log = logging.getLogger(__name__)
 
 MAX_REPLICAS = 3
 _ALREADY_EXISTS = 36
+_FORBIDDEN = (29, 31)  # of the topic, of the cluster
 _PATIENCE_S = 10.0
 
 
 class TopicsError(RuntimeError):
     """Topics that cannot be used; the message has one paragraph for each, with what to do."""
+
+
+class TopicsMissing(TopicsError):
+    """Somebody else must create these topics, and may yet do so."""
 
 
 @dataclass(slots=True)
@@ -92,15 +102,18 @@ async def look_at_topics(
 async def ensure_topics_patiently(
     brokers: Brokers, partitions: int, specs: Iterable[TopicSpec] = TOPICS
 ) -> list[TopicState]:
-    """`ensure_topics`, tried until the broker answers. Raises `TopicsError`."""
+    """`ensure_topics`, tried until the broker answers and has them. Raises `TopicsError`."""
     wait_s = 0.2
     while True:
         try:
             return await ensure_topics(brokers, partitions, specs)
+        except TopicsMissing as missing:
+            log.warning("%s; looking again in %.1f s", missing, wait_s)
         except (KafkaError, OSError) as error:
-            log.warning("no broker at %s yet: %r; trying again in %.1f s", brokers, error, wait_s)
-            await asyncio.sleep(wait_s)
-            wait_s = min(wait_s * 2, 5.0)
+            reason = await brokers.why_not(create_conn) or repr(error)
+            log.warning("no broker at %s yet: %s; trying again in %.1f s", brokers, reason, wait_s)
+        await asyncio.sleep(wait_s)
+        wait_s = min(wait_s * 2, 5.0)
 
 
 async def ends_as_fetched(consumer: Any, partitions: Iterable[Any]) -> dict[Any, int]:
@@ -172,17 +185,25 @@ async def _create(admin: Any, specs: Iterable[TopicSpec], partitions: int) -> se
         NewTopic(spec.name, partitions, replicas, topic_configs=_wanted(spec)) for spec in specs
     ]
     response = (await admin.create_topics(topics)).to_object()
-    created, problems = set(), []
+    created, problems, forbidden = set(), [], []
     for outcome in response["topic_errors"]:
         code, name = outcome["error_code"], outcome["topic"]
         if code == 0:
             created.add(name)
             log.info("created topic %s: %d partitions, %d replicas", name, partitions, replicas)
+        elif code in _FORBIDDEN:
+            forbidden.append(name)
         elif code != _ALREADY_EXISTS:
             reason = outcome.get("error_message") or for_code(code).__name__
             problems.append(f"topic {name}: cannot be created: {reason}")
     if problems:
         raise TopicsError("\n".join(problems))
+    if forbidden:
+        raise TopicsMissing(
+            f"{', '.join(forbidden)}: not there or not to be seen by this user, who may not create "
+            "them; run `callboard topics --create` as operator, and see that the user has its "
+            "rights (docs/deploy.md)"
+        )
     return created
 
 
@@ -201,7 +222,7 @@ def _wanted(spec: TopicSpec) -> dict[str, str]:
         "retention.ms": str(spec.retention_ms),
         "max.message.bytes": str(spec.max_message_bytes),
     }
-    return wanted | _SMALL if spec.name == MEMORY else wanted
+    return wanted | _SMALL if spec.cleanup_policy == "compact" else wanted
 
 
 async def _config(admin: Any, name: str) -> dict[str, str]:

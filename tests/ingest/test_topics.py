@@ -11,6 +11,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.partitioner import DefaultPartitioner
 
+from agents_stream.tables import CHANGELOGS
 from pipeline.topics import (
     TopicsError,
     ensure_topics,
@@ -43,9 +44,15 @@ async def test_missing_topics_are_created_with_what_they_need(broker: Broker) ->
         assert state.config["cleanup.policy"] == state.spec.cleanup_policy
         assert state.config["retention.ms"] == str(state.spec.retention_ms)
         assert state.config["max.message.bytes"] == str(state.spec.max_message_bytes)
-    memory = next(state for state in states if state.spec.name == MEMORY)
-    # By itself Kafka lets a gigabyte pass before it compacts, and all of it would be read.
-    assert int(memory.config["segment.bytes"]) <= 8 * 1024 * 1024
+
+
+async def test_what_a_new_owner_reads_whole_is_compacted_early(broker: Broker) -> None:
+    states = await ensure_topics(Brokers(broker.address), 7, (*TOPICS, *CHANGELOGS))
+    kept = [state for state in states if state.spec.cleanup_policy == "compact"]
+    assert {state.spec.name for state in kept} == {MEMORY, *(spec.name for spec in CHANGELOGS)}
+    for state in kept:
+        # By itself Kafka lets a gigabyte pass before it compacts, and all of it would be read.
+        assert int(state.config["segment.bytes"]) <= 8 * 1024 * 1024
 
 
 async def test_existing_topics_are_found_good(broker: Broker) -> None:
