@@ -19,6 +19,12 @@ stringData:
 ---
 apiVersion: v1
 kind: Secret
+metadata: {name: callboard-board, namespace: callboard}
+stringData:
+  session-key: $(value board_session_key)
+---
+apiVersion: v1
+kind: Secret
 metadata: {name: callboard-clickhouse, namespace: callboard}
 stringData:
   admin: $(value clickhouse_admin_password)

@@ -12,7 +12,7 @@ random() { head -c 24 /dev/urandom | od -An -vtx1 | tr -d ' \n'; }
 digest() { printf '%s' "$1" | sha256sum | cut -d' ' -f1; }
 
 for name in door_token customer_key grafana_admin_password clickhouse_admin_password clickhouse_writer_password \
-  clickhouse_migrator_password clickhouse_grafana_password clickhouse_board_password; do
+  clickhouse_migrator_password clickhouse_grafana_password clickhouse_board_password board_session_key; do
   if [ ! -s "$name" ]; then
     random > "$name.new"
     mv "$name.new" "$name"

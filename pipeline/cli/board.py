@@ -19,4 +19,7 @@ def board() -> None:
     logging.basicConfig(
         level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    asyncio.run(run_board(config))
+    try:
+        asyncio.run(run_board(config))
+    except ConfigError as error:
+        raise SystemExit(str(error)) from None

@@ -26,13 +26,23 @@ COMMANDS = {
     "agents": "pipeline.cli.agents",
     "sink": "pipeline.cli.sink",
     "board": "pipeline.cli.board",
+    "board-token": "pipeline.cli.board_token",
     "store": "pipeline.cli.store",
     "topics": "pipeline.cli.topics",
     "migrate": "pipeline.cli.migrate",
     "backfill": "pipeline.cli.backfill",
     "alerts": "pipeline.cli.alerts",
 }
-ASKS_THE_STACK = ("sql", "dead", "simulate", "collect", "topics", "migrate", "backfill")
+ASKS_THE_STACK = (
+    "sql",
+    "dead",
+    "simulate",
+    "collect",
+    "topics",
+    "migrate",
+    "backfill",
+    "board-token",
+)
 """Commands for people, which find an embedded stack that runs in this folder by themselves."""
 
 
@@ -51,7 +61,7 @@ def build(names: list[str]) -> typer.Typer:
         """Real-time KPIs of a contact centre, exact to the call."""
 
     for name in names:
-        command = getattr(import_module(COMMANDS[name]), name)
+        command = getattr(import_module(COMMANDS[name]), name.replace("-", "_"))
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name)
         else:

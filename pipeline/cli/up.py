@@ -24,6 +24,7 @@ from pipeline.stack.roles import PortTaken, embedded_config, environment
 from pipeline.stack.source import Play, feeder_command, is_over, prepare
 from pipeline.stack.supervisor import Stack, StackError
 from schemas.config import PREFIX, Config, ConfigError
+from sinks.board.access import guard_of
 
 log = logging.getLogger("callboard")
 
@@ -114,6 +115,8 @@ def _run(
 ) -> None:
     new = _claim(folder, play, fresh, console)
     config = embedded_config(folder, folder.store_secrets(), os.environ)
+    # What the board would refuse is said here, and not after its start has been waited for.
+    guard_of(config)
     with console.status("laying out the day so far …"):
         prepare(folder, play, new)
     asyncio.run(_supervise(folder, config, play, paths, console))

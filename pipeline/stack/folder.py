@@ -32,10 +32,11 @@ _OURS = (
     "settings",
     "logs",
     "alerting",
+    "viewers.yml",
 )
 
 
-BY_HAND = ("settings", SECRETS_FILE)
+BY_HAND = ("settings", SECRETS_FILE, "viewers.yml")
 """What a user has written, or has noted elsewhere."""
 
 
@@ -51,16 +52,19 @@ class FolderError(ValueError):
     """A data folder that cannot be used; the message says what to do."""
 
 
-_SECRET_BYTES = {"writer": 18, "analyst": 9, "customer": 24}
+_SECRET_BYTES = {"writer": 18, "analyst": 9, "customer": 24, "board": 32}
 
 
 @dataclass(frozen=True, slots=True)
 class StoreSecrets:
-    """Passwords of the local store and the key of customers' numbers, made at the first start."""
+    """Passwords of the local store and the keys of customers' numbers and of the board's cookies,
+    made at the first start.
+    """
 
     writer: str
     analyst: str
     customer: str
+    board: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,4 +159,4 @@ class DataFolder:
             with os.fdopen(handle, "wb") as file:
                 file.write(orjson.dumps(obj))
             fresh.replace(path)
-        return StoreSecrets(obj["writer"], obj["analyst"], obj["customer"])
+        return StoreSecrets(obj["writer"], obj["analyst"], obj["customer"], obj["board"])

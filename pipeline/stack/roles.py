@@ -67,6 +67,7 @@ def embedded_config(
             "clickhouse_password": secrets.writer,
             "analyst_password": secrets.analyst,
             "customer_key": given.customer_key or secrets.customer,
+            "board_session_key": given.board_session_key or secrets.board,
             "clock_file": str(root / "clock.json"),
             "journal": True,
             "alone": True,

@@ -14,7 +14,7 @@ from pipeline.stack.folder import DataFolder, StoreSecrets
 from pipeline.stack.roles import PortTaken, embedded_config, environment, port_is_open
 from schemas.config import Config
 
-SECRETS = StoreSecrets("w", "a", "c")
+SECRETS = StoreSecrets("w", "a", "c", "b")
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from sinks.board.runbooks import Runbooks
 from sinks.board.server import create_app
 from sinks.clickhouse.writer import HttpStore, Unavailable
 from tests.sinks.board.centre import bank
+from tests.sinks.board.guards import Only
 from tests.sinks.board.test_server import Board, serving
 from tests.sinks.clickhouse.engine_rows import EngineRows, in_frames, write_frames
 from tests.sinks.clickhouse.store import Database, Server, database, running
@@ -67,10 +68,8 @@ async def explaining(
     """A board of site `sim` and another, asked as somebody who may not see `hidden`."""
     board = Board()
 
-    def access(_request: web.Request, site: str) -> bool:
-        return site != hidden
-
-    board.app = create_app(board.hub, lambda: True, access, config)
+    guard = Only(*{"sim", "bank"} - {hidden})
+    board.app = create_app(board.hub, lambda: True, guard, config)
     centre = bank()
     centre.site = "sim"
     board.feed(centre, bank(), at=at)

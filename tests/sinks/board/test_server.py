@@ -19,9 +19,11 @@ from aiohttp import web
 from schemas.clock import Clock
 from schemas.config import Config
 from sinks.board import server
-from sinks.board.server import STATIC, Access, create_app, everyone
+from sinks.board.access import Guard
+from sinks.board.server import STATIC, create_app
 from sinks.board.stream import BACKLOG, Hub
 from tests.sinks.board.centre import NOON, Centre, bank, large
+from tests.sinks.board.guards import Only
 
 CONTRACT_KEYS = {
     "site", "at", "queues", "teams", "all", "late", "inconsistent", "dead_lettered"
@@ -31,10 +33,10 @@ CONTRACT_KEYS = {
 class Board:
     """A served hub that a test feeds by hand."""
 
-    def __init__(self, access: Access = everyone) -> None:
+    def __init__(self, guard: Guard | None = None) -> None:
         self.hub = Hub(Clock(pace=1.0))
         self.ready = True
-        self.app = create_app(self.hub, lambda: self.ready, access)
+        self.app = create_app(self.hub, lambda: self.ready, guard)
         self.url = ""
         self.offset = 0
 
@@ -190,18 +192,17 @@ async def test_nonsense_is_refused() -> None:
 
 
 async def test_a_viewer_of_one_site_learns_nothing_of_another() -> None:
-    board = Board(access=lambda request, site: request.headers.get("X-Site") == site)
+    board = Board(Only("bank"))
     board.feed(bank(), large())
-    headers = {"X-Site": "bank"}
     async with serving(board) as session:
-        async with session.get("/api/sites", headers=headers) as response:
+        async with session.get("/api/sites") as response:
             assert [s["site"] for s in await response.json()] == ["bank"]
-        async with session.get("/api/board", headers=headers) as response:
+        async with session.get("/api/board") as response:
             assert (await response.json())["site"] == "bank"
         for path in ("/api/board?site={}", "/stream?site={}"):
             answers = []
             for site in ("metro", "nowhere"):
-                async with session.get(path.format(site), headers=headers) as response:
+                async with session.get(path.format(site)) as response:
                     answers.append((response.status, (await response.text()).replace(site, "")))
             assert answers[0] == answers[1], "a hidden site looks like none"
             assert answers[0][0] == 404

@@ -9,6 +9,7 @@ import { LEVELS } from "./kpi.js";
 import { Live } from "./live.js";
 import { Quality } from "./quality.js";
 import { Queues } from "./queues.js";
+import { loggedOut, showSession } from "./session.js";
 import { refreshTip, watchTips } from "./tip.js";
 import { Wall, overall } from "./wall.js";
 
@@ -67,6 +68,7 @@ const siteShown = () => state.site || sites[0]?.site || "";
 async function askSites() {
   try {
     const answer = await fetch("api/sites", { cache: "no-store" });
+    if (loggedOut(answer)) return;
     if (answer.ok) sites = await answer.json();
     renewed(answer.headers.get("X-Board-Version"));
     fillSites();
@@ -74,7 +76,7 @@ async function askSites() {
   } catch {
     // The stream's own state tells whether the board is there.
   }
-  setTimeout(askSites, live.address ? SITES_MS : 1000);
+  setTimeout(askSites, live.address && live.state() !== "lost" ? SITES_MS : 1000);
 }
 
 // A wall may run for months; after an upgrade it must not read new figures with an old script.
@@ -192,6 +194,7 @@ function begin() {
   readAddress();
   follow();
   askSites();
+  showSession();
   let second = 0;
   setInterval(() => {
     showState(live.siteNow());

@@ -58,6 +58,8 @@ export class Live {
       if (this.board) change(this.board, data);
     });
     on("beat", () => {});
+    // The server wants to see again who this is; the figures stay meanwhile.
+    source.addEventListener("again", () => source === this.source && this.reopen());
     source.addEventListener("error", () => {
       if (source === this.source) this.lost();
     });
