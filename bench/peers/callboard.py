@@ -1,0 +1,147 @@
+"""The job by callboard's own engine, as `callboard replay` runs it: frames of decoded events.
+
+The figures are read from the engine's rolling sums where the board's publication reads them. The
+engine does far more than the job: stories that may be told anew, four rolling windows, today and
+total, twenty counters for each queue and channel, who waits and for how long, what each agent does.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any, TextIO
+
+import orjson
+
+from agents_stream.engines import spare_collector
+from bench.peers.job import PANE_MS, SHORT_MS, SITE_ROW, THRESHOLD_MS, edge_after, line_of
+from bench.peers.process import main
+from bench.workload import SITE
+from pipeline.engine import Site
+from pipeline.engine.cells import Cell
+from schemas.frames import Frame
+from schemas.kpis import COUNTERS, TEAM_TIMES
+from schemas.settings import SiteSettings, parse_site
+
+FRAME_EVENTS = 500
+_DAYS_MS = 7 * 86_400_000
+_COUNTED = ("offered", "answered", "answered_in", "abandoned", "abandoned_short", "handled")
+_HANDLE = ("talk_ms", "hold_ms", "wrap_ms")
+_BUSY = (*_HANDLE, "busy_state_ms")
+_IDLE = ("available_ms", "ringing_ms")
+_FIVE_MINUTES = 0
+
+
+class Callboard:
+    """The engine, and its results at every edge. With `everything` also what it does live.
+
+    That is the rows for the store, and the board published at every edge, as JSON.
+    """
+
+    def __init__(self, out: TextIO, everything: bool = False) -> None:
+        self.site = Site(job_settings(), rows=everything)
+        self.out = out
+        self.everything = everything
+        self.offset = self.taken = 0
+
+    def run(self, lines: Iterable[bytes]) -> int:
+        """Take a day, write the results; how many events it had."""
+        edge = 0
+        for event_edge, events in _panes(lines):
+            while edge and edge < event_edge:
+                self._look(edge)
+                edge += PANE_MS
+            edge = event_edge
+            for low in range(0, len(events), FRAME_EVENTS):
+                self._apply(events[low : low + FRAME_EVENTS])
+        self._look(edge)
+        return self.taken
+
+    def _apply(self, events: list[dict[str, Any]]) -> None:
+        offsets = list(range(self.taken, self.taken + len(events)))
+        raw = (0, offsets[0], offsets[-1])
+        frame = Frame(SITE, 0, events[0]["ts"], raw, events=events, offsets=offsets)
+        changes = self.site.apply(frame, self.offset)
+        if self.everything:
+            orjson.dumps(changes.rows)
+        self.offset += 1
+        self.taken += len(events)
+
+    def _look(self, edge: int) -> None:
+        self.site.advance(edge)
+        self.site.settle()
+        self._write_queues(edge)
+        self._write_site(edge)
+        if self.everything:
+            for _, _, part in self.site.live_parts(False):
+                orjson.dumps(part)
+
+    def _write_queues(self, edge: int) -> None:
+        queues: dict[str, list[int]] = {}
+        for cell in self.site.ledger.books.cells.values():
+            figures = _queue_figures(_of_five_minutes(cell, cell.open))
+            known = queues.get(cell.queue)  # the same queue in another channel
+            queues[cell.queue] = figures if known is None else _sum(known, figures)
+        for queue, figures in queues.items():
+            if any(figures):
+                self.out.write(line_of(edge, queue, figures))
+
+    def _write_site(self, edge: int) -> None:
+        times = [0, 0]
+        for team in self.site.ledger.books.teams.values():
+            vector = _of_five_minutes(team, team.open)
+            times[0] += sum(vector[i] for i in _BUSY_AT)
+            times[1] += sum(vector[i] for i in _IDLE_AT)
+        if any(times):
+            self.out.write(line_of(edge, SITE_ROW, times))
+
+
+_COUNTED_AT = [COUNTERS.index(name) for name in _COUNTED]
+_HANDLE_AT = [COUNTERS.index(name) for name in _HANDLE]
+_BUSY_AT = [TEAM_TIMES.index(name) for name in _BUSY]
+_IDLE_AT = [TEAM_TIMES.index(name) for name in _IDLE]
+
+
+def job_settings() -> SiteSettings:
+    """The settings under which callboard's figures are those of the job."""
+    limits = {"threshold_ms": THRESHOLD_MS, "short_abandon_ms": SHORT_MS}
+    return parse_site({"site": SITE, "stuck_after_ms": _DAYS_MS, "defaults": limits}, "peers")
+
+
+def _of_five_minutes(cell: Cell, known: list[int] | None) -> list[int]:
+    sums = cell.sums[_FIVE_MINUTES]
+    return sums if known is None else _sum(sums, known)
+
+
+def _queue_figures(vector: list[int]) -> list[int]:
+    return [*(vector[i] for i in _COUNTED_AT), sum(vector[i] for i in _HANDLE_AT)]
+
+
+def _sum(a: list[int], b: list[int]) -> list[int]:
+    return [x + y for x, y in zip(a, b, strict=True)]
+
+
+def _panes(lines: Iterable[bytes]) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    """The decoded events of each pane that has any, with the edge that closes it."""
+    edge = 0
+    events: list[dict[str, Any]] = []
+    for line in lines:
+        event = orjson.loads(line)
+        if event["ts"] >= edge:
+            if events:
+                yield edge, events
+            edge, events = edge_after(event["ts"]), []
+        events.append(event)
+    if events:
+        yield edge, events
+
+
+def run(events: str, results: str) -> int:
+    """Read a day, write the results; how many events it had."""
+    spare_collector()  # as the worker does
+    with open(events, "rb") as lines, open(results, "w") as out:
+        return Callboard(out, everything="--everything" in sys.argv).run(lines)
+
+
+if __name__ == "__main__":
+    main(run)
