@@ -80,6 +80,8 @@ def build_app(config: Config) -> _App:
         GROUP,
         broker=[URL(f"kafka://{server.strip()}") for server in config.bootstrap.split(",")],
         broker_credentials=_credentials(config.brokers),
+        # They are made before, or by somebody who may; Faust would fail where it may not.
+        topic_allow_declare=False,
         store="memory://",
         autodiscover=False,
         web_enabled=False,

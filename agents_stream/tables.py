@@ -25,7 +25,7 @@ from faust.types import TP
 from agents_stream.changelog import read_changelogs
 from agents_stream.checkpoint import StateKey
 from schemas.brokers import Brokers
-from schemas.topics import TopicSpec
+from schemas.topics import CHANGELOGS as CHANGELOGS
 
 GROUP = "callboard-agents"
 """Name of the Faust app: the consumer group, and how its changelogs begin."""
@@ -39,14 +39,6 @@ PANE_PREFIX = "pane:"
 WINDOW = timedelta(seconds=10)
 # Nothing expires by it, see above; Faust's compiled windows misbehave when it is not given.
 EXPIRES = timedelta(days=30)
-
-# A record holds its part before and after, each up to 256 KiB.
-_MAX_RECORD_BYTES = 2 * 1024 * 1024
-CHANGELOGS: tuple[TopicSpec, ...] = tuple(
-    TopicSpec(f"{GROUP}-{name}-changelog", "compact", -1, _MAX_RECORD_BYTES)
-    for name in (STATE, PANES)
-)
-"""The topics behind the tables; they must exist like any other before the worker starts."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

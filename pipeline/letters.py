@@ -16,7 +16,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from pipeline.topics import ends_as_fetched, look_at_topics
+from pipeline.topics import ends_as_fetched, look_at_topics, why_not
 from schemas.brokers import Brokers
 from schemas.topics import DEAD, TOPICS
 
@@ -64,7 +64,7 @@ class Letters:
                 await self._start()
         except (KafkaError, OSError) as error:
             await self.__aexit__()
-            raise self._silent() from error
+            raise self._silent(await why_not(self._brokers)) from error
         except BaseException:
             await self.__aexit__()
             raise
@@ -103,7 +103,9 @@ class Letters:
     async def _start(self) -> None:
         state = (await look_at_topics(self._brokers, 1, [_SPEC]))[0]
         if state.missing:
-            raise LettersError(f"the broker at {self._brokers} has no topic {DEAD} yet")
+            raise LettersError(
+                f"the broker at {self._brokers} has no topic {DEAD} yet{self._brokers.unseen}"
+            )
         self._partitions = [TopicPartition(DEAD, number) for number in range(state.partitions)]
         self._consumer = AIOKafkaConsumer(
             **self._brokers.arguments(),
@@ -151,10 +153,10 @@ class Letters:
                 raise self._silent()
         return found
 
-    def _silent(self) -> LettersError:
+    def _silent(self, reason: str = "") -> LettersError:
         return LettersError(
-            f"no answer from the broker at {self._brokers}: CALLBOARD_BOOTSTRAP names another, "
-            "`callboard up` starts one"
+            f"no answer from the broker at {self._brokers}{reason and f' ({reason})'}: "
+            "CALLBOARD_BOOTSTRAP names another, `callboard up` starts one"
         )
 
 

@@ -110,10 +110,15 @@ async def ensure_topics_patiently(
         except TopicsMissing as missing:
             log.warning("%s; looking again in %.1f s", missing, wait_s)
         except (KafkaError, OSError) as error:
-            reason = await brokers.why_not(create_conn) or repr(error)
+            reason = await why_not(brokers) or repr(error)
             log.warning("no broker at %s yet: %s; trying again in %.1f s", brokers, reason, wait_s)
         await asyncio.sleep(wait_s)
         wait_s = min(wait_s * 2, 5.0)
+
+
+async def why_not(brokers: Brokers) -> str:
+    """Why no broker can be spoken to, in one line; empty if one can."""
+    return await brokers.why_not(create_conn)
 
 
 async def ends_as_fetched(consumer: Any, partitions: Iterable[Any]) -> dict[Any, int]:

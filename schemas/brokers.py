@@ -6,9 +6,23 @@ Kafka's own clients are not known here; `arguments` are those of aiokafka, which
 from __future__ import annotations
 
 import ssl
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+_PROBE_MS = 5000
+_LOGIN = ("SaslAuthenticationFailed", "UnsupportedSaslMechanismError", "IllegalSaslStateError")
+_CLOSED = ("KafkaConnectionError", "ConnectionResetError", "SSLError", "SSLEOFError")
+_TRUST = "CALLBOARD_KAFKA_CA_FILE must hold the authority that signed it"
+_NAME = "CALLBOARD_BOOTSTRAP must use a name that stands in it"
+_MENDED: defaultdict[int, str] = defaultdict(
+    lambda: _TRUST,
+    {10: "it must be renewed at the broker", 9: "see the clocks", 62: _NAME, 64: _NAME},
+)
+"""What helps, by OpenSSL's number of what is wrong with a certificate."""
+
+Connect = Callable[..., Awaitable[Any]]
 Security = Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
@@ -43,6 +57,11 @@ class Brokers:
         """Whether a client logs in by name and password."""
         return self.security in ("sasl_plaintext", "sasl_ssl")
 
+    @property
+    def unseen(self) -> str:
+        """What a topic that is not there may be as well, where the broker knows users."""
+        return f", or {self.user} has no right to see it" if self.sasl else ""
+
     def arguments(self) -> dict[str, Any]:
         """What every client of aiokafka is made with. Raises `OSError` for files of no use.
 
@@ -65,6 +84,52 @@ class Brokers:
         if not self.tls:
             return None
         return client_context(self.ca_file, self.cert_file, self.key_file)
+
+    async def why_not(self, connect: Connect) -> str:
+        """Why no broker can be spoken to, and what to do, in one line; empty if one can.
+
+        `connect` opens a connection as Kafka's clients do: aiokafka's `create_conn`. Its clients
+        keep the reason to their log.
+        """
+        reason = ""
+        for host, port in self._addresses():
+            arguments = self.arguments()
+            del arguments["bootstrap_servers"]
+            try:
+                connection = await connect(host, port, request_timeout_ms=_PROBE_MS, **arguments)
+            except Exception as error:
+                # One of several may just be away: what the last one has against us is told.
+                reason = f"{host}:{port}: {self._told(error)}"
+            else:
+                connection.close()
+                return ""
+        return reason
+
+    def _addresses(self) -> list[tuple[str, int]]:
+        found = []
+        for server in self.bootstrap.split(","):
+            host, _, port = server.strip().rpartition(":")
+            found.append((host.strip("[]"), int(port)))
+        return found
+
+    def _told(self, error: Exception) -> str:
+        """What an attempt to connect failed with, and which variable to look at."""
+        if isinstance(error, ssl.SSLCertVerificationError):
+            wrong = error.verify_message.rstrip(".")
+            return f"its certificate is refused, {wrong}: {_MENDED[error.verify_code]}"
+        if type(error).__name__ in _CLOSED:
+            return (
+                "it hangs up at once: does this listener want TLS, a log-in or a certificate? "
+                f"CALLBOARD_KAFKA_SECURITY={self.security}, CALLBOARD_KAFKA_CERT_FILE"
+            )
+        if type(error).__name__ in _LOGIN:
+            return (
+                f"it refuses the user {self.user}: see CALLBOARD_KAFKA_USER, "
+                f"CALLBOARD_KAFKA_PASSWORD and CALLBOARD_KAFKA_SASL={self.mechanism}"
+            )
+        if isinstance(error, TimeoutError):
+            return "no answer in time"
+        return str(error) or type(error).__name__
 
 
 def client_context(ca_file: str, cert_file: str = "", key_file: str = "") -> ssl.SSLContext:

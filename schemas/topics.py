@@ -11,6 +11,9 @@ ROWS = "kpi.rows"
 DEAD = "events.dead"
 ALERTS = "alerts.raw"
 MEMORY = "events.memory"
+STATE_CHANGELOG = "callboard-agents-state-changelog"
+PANES_CHANGELOG = "callboard-agents-panes-changelog"
+"""Named by Faust, after the worker's group and its tables."""
 
 HEADER_FORMAT = "format"
 HEADER_SOURCE = "source"
@@ -45,3 +48,9 @@ TOPICS: tuple[TopicSpec, ...] = (
     TopicSpec(ALERTS, "delete", 30 * _DAY, 2 * _MIB),
     TopicSpec(MEMORY, "compact", -1, _MIB),
 )
+
+# A record holds its part before and after, each up to 256 KiB.
+CHANGELOGS: tuple[TopicSpec, ...] = tuple(
+    TopicSpec(name, "compact", -1, 2 * _MIB) for name in (STATE_CHANGELOG, PANES_CHANGELOG)
+)
+"""The topics behind the worker's tables; they must exist like any other before it starts."""

@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError
 
 from pipeline.ingest.journal import read_journal, segments_of
 from pipeline.ingest.raw import ALERT_FORMAT, read_headers
-from pipeline.topics import ends_as_fetched, look_at_topics
+from pipeline.topics import ends_as_fetched, look_at_topics, why_not
 from schemas.brokers import Brokers
 from schemas.topics import RAW, TOPICS
 
@@ -63,7 +63,7 @@ async def topic_records(brokers: Brokers, since: int | None) -> AsyncIterator[Re
     try:
         state = (await look_at_topics(brokers, 1, [_SPEC]))[0]
         if state.missing:
-            raise HistoryError(f"the broker at {brokers} has no topic {RAW}")
+            raise HistoryError(f"the broker at {brokers} has no topic {RAW}{brokers.unseen}")
         reader = _Topic(brokers, [TopicPartition(RAW, n) for n in range(state.partitions)])
         try:
             await reader.start(since)
@@ -73,8 +73,9 @@ async def topic_records(brokers: Brokers, since: int | None) -> AsyncIterator[Re
         finally:
             await reader.stop()
     except (KafkaError, OSError, TimeoutError) as error:
+        reason = await why_not(brokers) or repr(error)
         raise HistoryError(
-            f"no answer from the broker at {brokers} ({error!r}): CALLBOARD_BOOTSTRAP names another"
+            f"no answer from the broker at {brokers} ({reason}): CALLBOARD_BOOTSTRAP names another"
         ) from error
 
 

@@ -6,17 +6,16 @@ import asyncio
 import os
 
 from agents_stream.app import main
-from agents_stream.tables import CHANGELOGS
 from pipeline.ingest.service import configure_logging
 from pipeline.topics import TopicsError, ensure_topics_patiently
+from schemas.access import USERS
 from schemas.config import Config, ConfigError
-from schemas.topics import TOPICS
 
 
 def agents() -> None:
     """Apply frames, publish figures and rows, serve metrics at CALLBOARD_WORKER_PORT."""
     # Faust only logs that a topic is missing, and waits for ever.
-    topics = (*TOPICS, *CHANGELOGS)
+    topics = USERS["worker"].topics
     try:
         config = Config.from_env(os.environ)
         configure_logging(config)

@@ -10,6 +10,7 @@ import signal
 import typer
 
 from pipeline.topics import TopicsError, ensure_topics_patiently
+from schemas.access import USERS
 from schemas.config import Config, ConfigError
 from sinks.clickhouse.sink import Sink, SinkError
 
@@ -34,6 +35,6 @@ async def _run(config: Config) -> None:
         loop.add_signal_handler(number, stop.set)
 
     async def topics() -> None:
-        await ensure_topics_patiently(config.brokers, config.partitions)
+        await ensure_topics_patiently(config.brokers, config.partitions, USERS["sink"].topics)
 
     await Sink(config, prepare=topics).run(stop)

@@ -11,7 +11,15 @@ from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.topics import TopicsError, TopicState, ensure_topics, look_at_topics, refuse_wrong
+from pipeline.topics import (
+    TopicsError,
+    TopicState,
+    ensure_topics,
+    look_at_topics,
+    refuse_wrong,
+    why_not,
+)
+from schemas.access import USERS
 from schemas.config import Config, ConfigError
 
 
@@ -19,17 +27,26 @@ def topics(
     create: Annotated[bool, typer.Option("--create", help="Create the missing ones.")] = False,
 ) -> None:
     """Show the topics; exit with 1 if one is missing or not what it should be."""
-    work = ensure_topics if create else look_at_topics
     try:
         config = Config.from_env(os.environ)
-        states = asyncio.run(work(config.brokers, config.partitions))
+        states = asyncio.run(_states(config, create))
         Console().print(_table(states, config.partitions))
         refuse_wrong(states)
-    except (ConfigError, TopicsError, KafkaError, OSError) as error:
-        Console(stderr=True).print(str(error) or repr(error), style="red", highlight=False)
+    except (ConfigError, TopicsError) as error:
+        Console(stderr=True).print(str(error), style="red", highlight=False)
         raise typer.Exit(1) from None
     if any(state.missing for state in states):
         raise typer.Exit(1)
+
+
+async def _states(config: Config, create: bool) -> list[TopicState]:
+    brokers, specs = config.brokers, USERS["operator"].topics
+    try:
+        work = ensure_topics if create else look_at_topics
+        return await work(brokers, config.partitions, specs)
+    except (KafkaError, OSError) as error:
+        reason = await why_not(brokers) or repr(error)
+        raise TopicsError(f"no answer from the broker at {brokers}: {reason}") from error
 
 
 def _table(states: list[TopicState], partitions: int) -> Table:

@@ -37,6 +37,7 @@ from pipeline.ingest.service import add_operator_routes, serve
 from pipeline.ingest.settings_folder import SettingsFolder
 from pipeline.sources import SOURCES
 from pipeline.topics import ensure_topics_patiently
+from schemas.access import USERS
 from schemas.clock import Clock
 from schemas.config import Config
 from schemas.events import MAX_ID
@@ -214,7 +215,9 @@ class Door:
         return scheme.lower() == "bearer" and matches
 
     async def _open(self) -> None:
-        await ensure_topics_patiently(self.config.brokers, self.config.partitions)
+        await ensure_topics_patiently(
+            self.config.brokers, self.config.partitions, USERS["door"].topics
+        )
         while True:
             try:
                 await self.intake.start()

@@ -32,7 +32,7 @@ from pipeline.ingest.settings_folder import SettingsFolder
 from pipeline.ingest.sites import Sites
 from pipeline.ingest.ticks import Reading, Ticker, partitions_by_stray
 from pipeline.topics import ensure_topics_patiently
-from schemas.brokers import Brokers
+from schemas.access import USERS
 from schemas.clock import Clock
 from schemas.config import Config
 from schemas.topics import RAW
@@ -80,7 +80,9 @@ class Ingest:
         try:
             self.folder.refresh()
             self._take_settings()
-            await _unless(stop, ensure_topics_patiently(*self._topics()))
+            await _unless(stop, ensure_topics_patiently(
+                self.config.brokers, self.config.partitions, USERS["ingest"].topics
+            ))
             while not stop.is_set():
                 await self._session(stop, changed)
         finally:
@@ -104,9 +106,6 @@ class Ingest:
             changed.clear()
             self._take_settings()
         return self.turned_at
-
-    def _topics(self) -> tuple[Brokers, int]:
-        return self.config.brokers, self.config.partitions
 
     def _take_settings(self) -> None:
         self.sites.update(self.folder.sites)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaError
 
 from schemas.brokers import Brokers
@@ -63,7 +64,8 @@ class LiveFeed:
             try:
                 await self._follow()
             except (KafkaError, FeedLostError, OSError, TimeoutError) as error:
-                log.warning("live topic %s lost: %s; trying again", self._topic, error)
+                reason = await self._brokers.why_not(create_conn) or error
+                log.warning("live topic %s lost: %s; trying again", self._topic, reason)
             except Exception:
                 # A board that has stopped listening for good would look like a dead pipeline.
                 log.exception("live topic %s: unexpected; trying again", self._topic)
@@ -97,7 +99,7 @@ class LiveFeed:
     async def _partitions(self) -> list[TopicPartition]:
         numbers = await partitions_of(self._brokers, self._topic)
         if not numbers:
-            raise FeedLostError("there is no such topic yet")
+            raise FeedLostError(f"there is no such topic yet{self._brokers.unseen}")
         return [TopicPartition(self._topic, number) for number in numbers]
 
     async def _read(self, consumer: AIOKafkaConsumer, goal: Offsets) -> None:

@@ -9,7 +9,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 from clickhouse_connect import get_client
@@ -17,6 +16,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from schemas.config import Config
+from sinks.clickhouse.endpoint import endpoint, refused_certificate
 
 ANALYST = "analyst"
 
@@ -44,13 +44,10 @@ def connect(config: Config, *, write: bool = False, database: str | None = None)
 
     `database` is the one that names without a database mean. Raises `QueryError`.
     """
-    address = urlsplit(config.clickhouse_url)
     analyst = bool(config.analyst_password) and not write
     try:
         return get_client(
-            host=address.hostname or "127.0.0.1",
-            port=address.port or (8443 if address.scheme == "https" else 8123),
-            secure=address.scheme == "https",
+            **endpoint(config),
             username=ANALYST if analyst else config.clickhouse_user,
             password=config.analyst_password if analyst else config.clickhouse_password,
             database=database,
@@ -64,7 +61,8 @@ def connect(config: Config, *, write: bool = False, database: str | None = None)
 
 def _no_entry(config: Config, analyst: str | None, error: Exception) -> str:
     if "Authentication failed" not in str(error):
-        return f"no answer from {config.clickhouse_url}: {cleaned(error)}"
+        reason = refused_certificate(error) or cleaned(error)
+        return f"no answer from {config.clickhouse_url}: {reason}"
     variables = (
         "CALLBOARD_ANALYST_PASSWORD"
         if analyst

@@ -15,7 +15,6 @@ import random
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 import aiohttp
 from clickhouse_connect import get_async_client
@@ -24,6 +23,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, Error
 
 from schemas.config import Config
 from sinks.clickhouse.batch import BadRow, Batch, Lines
+from sinks.clickhouse.endpoint import endpoint, refused_certificate
 from sinks.clickhouse.metrics import SinkMetrics
 
 log = logging.getLogger(__name__)
@@ -139,11 +139,8 @@ class HttpStore:
             return self._client
 
     async def _connect(self) -> AsyncClient:
-        address = urlsplit(self._config.clickhouse_url)
         return await get_async_client(
-            host=address.hostname or "127.0.0.1",
-            port=address.port or (8443 if address.scheme == "https" else 8123),
-            secure=address.scheme == "https",
+            **endpoint(self._config),
             username=self._config.clickhouse_user,
             password=self._config.clickhouse_password,
             autogenerate_session_id=False,
@@ -222,4 +219,6 @@ class Writer:
 
 
 def _first_line(error: BaseException) -> str:
+    if refused := refused_certificate(error):
+        return refused
     return str(error).strip().partition("\n")[0][:500]

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Makes the users of Kafka and gives them their rights; doing it again does no harm. It runs beside
+# the broker, in its network: only there is a listener without log-in.
+# usage: users.sh            reads acls.txt beside it, and $SECRETS_DIR/kafka_<user>_password
+#        users.sh print      prints the commands without passwords and runs none
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+bin=${KAFKA_BIN:-/opt/kafka/bin}
+server=${KAFKA_SERVER:-localhost:9090}
+export KAFKA_HEAP_OPTS=${KAFKA_HEAP_OPTS:--Xmx96m}
+if [ "${1:-}" = print ]; then run() { echo "$*"; }; else run() { "$@" > /dev/null; }; fi
+
+password_of() {
+  local name=${1#kafka-}
+  local credentials
+  credentials=$(mktemp)
+  if [ "${2:-}" != print ]; then
+    # In a file and not as an argument, which everybody in the container could read.
+    echo "SCRAM-SHA-512=[password=$(cat "${SECRETS_DIR:?}/kafka_${name}_password")]" > "$credentials"
+  fi
+  run "$bin/kafka-configs.sh" --bootstrap-server "$server" --alter --entity-type users \
+    --entity-name "$1" --add-config-file "$credentials"
+  rm -f "$credentials"
+}
+
+rights_of() {
+  local user kind pattern operations names
+  while read -r user kind pattern operations names; do
+    [ "$user" = "$1" ] || continue
+    local words=()
+    for operation in ${operations//,/ }; do words+=(--operation "$operation"); done
+    for name in $names; do words+=("--$kind" "$name"); done
+    run "$bin/kafka-acls.sh" --bootstrap-server "$server" --add --allow-principal "User:$user" \
+      --resource-pattern-type "$pattern" "${words[@]}"
+  done < "$here/acls.txt"
+}
+
+users=$(grep -v '^#' "$here/acls.txt" | cut -d' ' -f1 | sort -u)
+# Every command is a JVM that mostly waits: the users are done side by side.
+jobs=()
+for user in $users; do
+  if [ "${1:-}" = print ]; then
+    password_of "$user" print
+    rights_of "$user"
+  else
+    (password_of "$user"; rights_of "$user"; echo "$user has its rights") &
+    jobs+=($!)
+  fi
+done
+for job in ${jobs[@]+"${jobs[@]}"}; do wait "$job"; done
