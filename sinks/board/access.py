@@ -29,8 +29,9 @@ log = logging.getLogger(__name__)
 
 FAILURES = 20
 FAILURES_S = 60.0
-"""So many wrong tokens of an address, and as many more each minute. Tokens cannot be guessed; this
-keeps those who try from costing anything."""
+"""So many wrong tokens of an address, and as many more each minute; then the answer is to wait. A
+right token is taken all the same: tokens cannot be guessed, and whoever shares an office or a proxy
+with somebody who tries must not be kept out."""
 MIN_KEY = 32
 ALL = "*"
 
@@ -156,16 +157,16 @@ class ByToken(Guard):
 
     def admit(self, request: web.Request, token: str) -> Entry:
         """The entry of a token. Raises `Stranger`; its failures are counted by address."""
+        entry = self.viewers.of_token(token) if len(token) <= MAX_TOKEN else None
+        if entry is not None and not entry.over(self.now_ms()):
+            return entry
         address, now = self.address(request), self._monotonic()
         wait_s = self._failures.wait_s(address, now)
         if wait_s:
             raise Stranger("too many wrong tokens; wait a little", wait_s)
-        entry = self.viewers.of_token(token) if len(token) <= MAX_TOKEN else None
-        if entry is None or entry.over(self.now_ms()):
-            self._failures.failed(address, now)
-            log.warning("a wrong or expired token from %s", address)
-            raise Stranger("this token is not known, or no longer")
-        return entry
+        self._failures.failed(address, now)
+        log.warning("a wrong or expired token from %s", address)
+        raise Stranger("this token is not known, or no longer")
 
     def still(self, identity: Identity, site: str) -> bool:
         """Whether the token is still in the file, for this site, and its time is not over."""
