@@ -55,7 +55,8 @@ async def serving(board: Board) -> AsyncIterator[aiohttp.ClientSession]:
     board.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     turning = asyncio.create_task(board.hub.run())
     try:
-        async with aiohttp.ClientSession(board.url) as session:
+        jar = aiohttp.CookieJar(unsafe=True)  # else it keeps no cookies of an address
+        async with aiohttp.ClientSession(board.url, cookie_jar=jar) as session:
             yield session
     finally:
         turning.cancel()
