@@ -28,6 +28,8 @@ from agents_stream.publish import (
 from agents_stream.snapshots import Restorer
 from schemas.config import Config
 from schemas.frames import Frame, FrameError, decode_frame
+from schemas.health import Pulse
+from schemas.logs import about
 from schemas.settings import SiteSettings
 from schemas.topics import FRAMES, ROWS
 from sinks.prometheus.figures import WorkerFigures
@@ -101,6 +103,7 @@ class FrameAgent:
         self._revoked = 0
         self._last_frame: float | None = None
         self._last_turn = monotonic()
+        self.pulse = Pulse("the loop of frames", monotonic=monotonic)
         self.live = LivePublisher(outbox, monotonic)
         self.partitions: dict[int, Partition] = {}
 
@@ -120,7 +123,8 @@ class FrameAgent:
         now = self._monotonic()
         partition = Partition(number, Ledger(number, recovered), opened_at=now, checkpointed_at=now)
         for torn in recovered.torn:
-            log.error("partition %d: checkpoint %s; an older one is taken", number, torn)
+            place = about(topic=FRAMES, partition=number)
+            log.error("checkpoint %s; an older one is taken", torn, extra=place)
             self._figures.states_lost += 1
         if recovered.marker is not None:
             partition.epoch, partition.offset = recovered.marker.epoch, recovered.marker.offset
@@ -170,10 +174,9 @@ class FrameAgent:
         if not committed:
             return None
         log.error(
-            "partition %d: frames up to %d are committed but there is no checkpoint;"
+            "frames are committed up to here but there is no checkpoint;"
             " all frames still in the topic are read again",
-            number,
-            committed,
+            extra=about(topic=FRAMES, partition=number, offset=committed),
         )
         self._figures.states_lost += 1
         return 0
@@ -199,9 +202,12 @@ class FrameAgent:
             partition.unacked.append(ack)
             self._figures.last_frame_at = time.time()
             self._last_frame = self._monotonic()
-            await self._take(partition, offset, payload)
-            if not partition.dropped:
-                await self._after(partition)
+            # All that may take long in here is the broker's answer.
+            with self.pulse.waiting("the broker"):
+                await self._take(partition, offset, payload)
+                if not partition.dropped:
+                    await self._after(partition)
+            self.pulse.rest()
             self._last_turn = self._monotonic()
 
     async def _take(self, partition: Partition, offset: int, payload: bytes) -> None:
@@ -233,7 +239,8 @@ class FrameAgent:
         if await self._earliest(partition.number) < offset:
             raise WorkerError(f"{hole} were skipped; they are read again after a restart")
         self._figures.frames_missing += offset - expected
-        log.error("%s are gone from the topic, they were never applied", hole)
+        place = about(topic=FRAMES, partition=partition.number, offset=offset, epoch=frame.epoch)
+        log.error("%s are gone from the topic, they were never applied", hole, extra=place)
 
     async def _apply(self, partition: Partition, frame: Frame, offset: int, payload: bytes) -> None:
         partition.epoch, partition.offset = frame.epoch, offset
@@ -241,7 +248,14 @@ class FrameAgent:
         try:
             changes = engine.apply(frame, offset)
         except Exception as error:  # a defect met in one frame must not stop the other sites
-            log.exception("a frame of site %s cannot be applied", frame.site)
+            place = about(
+                site=frame.site,
+                topic=FRAMES,
+                partition=partition.number,
+                offset=offset,
+                epoch=frame.epoch,
+            )
+            log.exception("a frame cannot be applied", extra=place)
             await self._refuse(partition, offset, frame.site, repr(error), payload)
             return
         self._figures.frames += 1
@@ -273,14 +287,8 @@ class FrameAgent:
     async def _refuse(
         self, partition: Partition, offset: int, site: str, detail: str, payload: bytes
     ) -> None:
-        log.error(
-            "site %s: %s partition %d offset %d is dead-lettered: %s",
-            site or "unknown",
-            FRAMES,
-            partition.number,
-            offset,
-            detail,
-        )
+        told = about(site=site or None, topic=FRAMES, partition=partition.number, offset=offset)
+        log.error("a frame is dead-lettered: %s", detail, extra=told)
         partition.offset = max(partition.offset, offset)
         self._figures.frames_refused += 1
         place = (max(partition.epoch, self._config.epoch), partition.number, offset)

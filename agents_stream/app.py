@@ -14,7 +14,6 @@ import logging
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
@@ -36,6 +35,9 @@ from pipeline.engine import Site
 from schemas.brokers import Brokers
 from schemas.clock import Clock
 from schemas.config import Config
+from schemas.health import Pulse
+from schemas.logs import about
+from schemas.operator_page import OperatorPage
 from schemas.topics import FRAMES
 from sinks.prometheus.collector import render
 from sinks.prometheus.figures import WorkerFigures
@@ -49,7 +51,6 @@ PUBLISH_TURN_S = 0.05
 STOP_PATIENCE_S = 15.0
 EXIT_DOUBTFUL = 70
 _MIB = 1024 * 1024
-_NOISY = ("faust", "mode", "aiokafka", "kafka", "asyncio")
 
 
 class _App(faust.App):
@@ -141,8 +142,11 @@ class Worker:
         )
         transport.positions = self.agent
         self._snapshots = _snapshot_writer(config, self.figures)
-        self._page = StatusPage(self._unready, self._loop_age, self._metrics)
-        self._turned_at = time.monotonic()
+        self._watching = Pulse("the main loop")
+        self._publishing = Pulse("the loop that publishes")
+        checks = [p.stuck for p in (self._watching, self._publishing, self.agent.pulse)]
+        self.operator = OperatorPage("worker", config, self._unready, checks)
+        self._page = StatusPage(self.operator, self._metrics)
         self._recovered = False
         self._stopping = False
         self._end = asyncio.Event()
@@ -203,7 +207,10 @@ class Worker:
             if tp.topic == FRAMES and tp.partition not in self.agent.partitions:
                 await self.agent.open(tp.partition, self._app.consumer_generation_id)
         self._recovered = True
-        log.info("recovered partitions %s", sorted(self.agent.partitions))
+        numbers = sorted(self.agent.partitions)
+        log.info(
+            "recovered partitions %s", numbers, extra=about(topic=FRAMES, epoch=self.config.epoch)
+        )
 
     # --- what the page says -------------------------------------------------------------------
 
@@ -213,9 +220,6 @@ class Worker:
         if not self._recovered or self._app.rebalancing:
             return ["recovering"]
         return self.agent.unready()
-
-    def _loop_age(self) -> float:
-        return time.monotonic() - self._turned_at
 
     async def _metrics(self) -> bytes:
         self.figures.ready = not self._unready()
@@ -255,6 +259,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end.set)
+        self.operator.levels.listen()
         port = await self._page.start(self.config.page_host, self.config.worker_port)
         log.info("metrics and readiness on port %d", port)
         tasks = [
@@ -294,9 +299,10 @@ class Worker:
 
     async def _publish(self) -> None:
         while True:
-            self._turned_at = time.monotonic()
             self.agent.note_ends(self._ends())
-            await self.agent.publish_due()
+            # All that may take long in here is the broker's answer.
+            with self._publishing.waiting("the broker"):
+                await self.agent.publish_due()
             await asyncio.sleep(PUBLISH_TURN_S)
 
     async def _write_snapshots(self) -> None:
@@ -307,6 +313,7 @@ class Worker:
     async def _watch(self) -> None:
         """Faust may crash, or stop to deliver, and the process would go on without a word."""
         while not self._app.crashed:
+            self._watching.turn()
             await asyncio.sleep(0.2)
             stalled = self.agent.stalled(self._ends()) if self._recovered else []
             if stalled:
@@ -344,8 +351,5 @@ async def _run(config: Config, engine: EngineType) -> None:
 
 def main(config: Config, engine: EngineType = Site) -> None:
     """Run a worker until it is told to stop; ends the process with status 70 when in doubt."""
-    level = logging.DEBUG if config.log_level.upper() == "DEBUG" else logging.WARNING
-    for name in _NOISY:
-        logging.getLogger(name).setLevel(level)
     spare_collector()
     asyncio.run(_run(config, engine))

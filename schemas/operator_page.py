@@ -1,6 +1,6 @@
 """What every role answers an operator: `/healthz`, `/readyz`, and the levels of its loggers.
 
-Pure: whoever serves HTTP hands requests over (`pipeline/ingest/service.py`, `sinks/page.py`).
+Pure: `operator_routes` hands requests over.
 
     GET /healthz     200 while the loops of the process turn
     GET /readyz      200 while what it is there for happens, else one reason a line

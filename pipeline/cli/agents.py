@@ -6,10 +6,10 @@ import asyncio
 import os
 
 from agents_stream.app import main
-from pipeline.ingest.service import configure_logging
 from pipeline.topics import TopicsError, ensure_topics_patiently
 from schemas.access import USERS
 from schemas.config import Config, ConfigError
+from schemas.logs import configure
 
 
 def agents() -> None:
@@ -18,7 +18,7 @@ def agents() -> None:
     topics = USERS["worker"].topics
     try:
         config = Config.from_env(os.environ)
-        configure_logging(config)
+        configure("worker", config)
         asyncio.run(ensure_topics_patiently(config.brokers, config.partitions, topics))
     except (ConfigError, TopicsError) as error:
         raise SystemExit(str(error)) from None

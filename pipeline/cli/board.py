@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 
 from schemas.config import Config, ConfigError
+from schemas.logs import configure
 from sinks.board.server import run_board
 
 
@@ -16,9 +16,7 @@ def board() -> None:
         config = Config.from_env(os.environ)
     except ConfigError as error:
         raise SystemExit(str(error)) from None
-    logging.basicConfig(
-        level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    configure("board", config)
     try:
         asyncio.run(run_board(config))
     except ConfigError as error:

@@ -8,4 +8,4 @@ from pipeline.ingest.door import Door
 
 def door() -> None:
     """Take events at CALLBOARD_DOOR_HOST:CALLBOARD_DOOR_PORT until interrupted."""
-    run_role(Door)
+    run_role("door", Door)

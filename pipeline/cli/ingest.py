@@ -8,4 +8,4 @@ from pipeline.ingest.worker import Ingest
 
 def ingest() -> None:
     """Validate raw events and frame them, with the site's time, until interrupted."""
-    run_role(Ingest)
+    run_role("ingest", Ingest)

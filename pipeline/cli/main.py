@@ -32,6 +32,8 @@ COMMANDS = {
     "migrate": "pipeline.cli.migrate",
     "backfill": "pipeline.cli.backfill",
     "alerts": "pipeline.cli.alerts",
+    "doctor": "pipeline.cli.doctor",
+    "log-level": "pipeline.cli.log_level",
 }
 ASKS_THE_STACK = (
     "sql",
@@ -42,6 +44,8 @@ ASKS_THE_STACK = (
     "migrate",
     "backfill",
     "board-token",
+    "doctor",
+    "log-level",
 )
 """Commands for people, which find an embedded stack that runs in this folder by themselves."""
 

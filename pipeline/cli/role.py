@@ -9,10 +9,11 @@ from typing import Protocol
 
 import typer
 
-from pipeline.ingest.service import configure_logging, until_signalled
+from pipeline.ingest.service import until_signalled
 from pipeline.topics import TopicsError
 from schemas.clock import ClockError
 from schemas.config import Config, ConfigError
+from schemas.logs import configure
 
 
 class Role(Protocol):
@@ -22,14 +23,16 @@ class Role(Protocol):
         """Work until `stop` is set."""
 
 
-def run_role(make: Callable[[Config], Role]) -> None:
+def run_role(name: str, make: Callable[[Config], Role]) -> None:
     """Make a role of the configuration in the environment and run it until interrupted.
+
+    `name` is what its log lines call it.
 
     Raises `typer.Exit` with status 1 when it cannot be made or cannot go on.
     """
     try:
         config = Config.from_env(os.environ)
-        configure_logging(config)
+        configure(name, config)
         asyncio.run(_run(make, config))
     except (ConfigError, ClockError, TopicsError, OSError) as error:
         typer.echo(str(error), err=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import signal
 
@@ -12,6 +11,7 @@ import typer
 from pipeline.topics import TopicsError, ensure_topics_patiently
 from schemas.access import USERS
 from schemas.config import Config, ConfigError
+from schemas.logs import configure
 from sinks.clickhouse.sink import Sink, SinkError
 
 
@@ -19,9 +19,7 @@ def sink() -> None:
     """Write rows from Kafka into ClickHouse until interrupted."""
     try:
         config = Config.from_env(os.environ)
-        logging.basicConfig(
-            level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-        )
+        configure("sink", config)
         asyncio.run(_run(config))
     except (SinkError, TopicsError, ConfigError) as error:
         typer.echo(str(error), err=True)

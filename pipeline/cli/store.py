@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import secrets
 import signal
@@ -12,6 +11,7 @@ from urllib.parse import urlsplit
 import typer
 
 from schemas.config import Config, ConfigError
+from schemas.logs import configure
 from sinks.clickhouse.local import EngineFailed, LocalClickHouse, StoreLocked, serve
 
 DEFAULT_PORT = 8123
@@ -25,9 +25,7 @@ def store() -> None:
     """
     try:
         config = Config.from_env(os.environ)
-        logging.basicConfig(
-            level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-        )
+        configure("store", config)
         asyncio.run(_run(config))
     except (ConfigError, StoreLocked, EngineFailed, OSError) as error:
         typer.echo(str(error), err=True)
@@ -49,7 +47,7 @@ async def _run(config: Config) -> None:
     )
     host = address.hostname or "127.0.0.1"
     port = DEFAULT_PORT if address.port is None else address.port
-    await serve(local, host, port, stop=stop)
+    await serve(local, host, port, stop=stop, config=config)
 
 
 def _made_up(user: str) -> str:

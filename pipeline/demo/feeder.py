@@ -64,4 +64,4 @@ async def run(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    run_process(run)
+    run_process("feeder", run)

@@ -41,6 +41,7 @@ from schemas.access import USERS
 from schemas.clock import Clock
 from schemas.config import Config
 from schemas.events import MAX_ID
+from schemas.operator_page import OperatorPage
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,9 @@ class Door:
         self.config = config
         self.metrics = DoorMetrics()
         self.intake = Intake(config, self.metrics)
+        self.operator = OperatorPage(
+            "door", config, lambda: [self.intake.unready()], [self.intake.stuck], private=False
+        )
         self._clock = Clock.from_file(config.clock_file)
         self._token = config.door_token.encode()
         self._settings = SettingsFolder(config.settings_dir)
@@ -74,6 +78,7 @@ class Door:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set. Raises `TopicsError` if the topics cannot be used."""
+        self.operator.levels.listen()
         runner = await serve(self.application(), self.config.door_host, self.config.door_port)
         opening = asyncio.create_task(self._open())
         watching = asyncio.create_task(self._watch_settings())
@@ -98,7 +103,7 @@ class Door:
         app.router.add_post("/v1/alerts", self.post_alerts)
         app.router.add_post("/v1/sources/{source}", self.post_payloads)
         app.router.add_get("/v1/sources/{source}", self.look)
-        add_operator_routes(app, self.metrics.registry, self.intake.unready)
+        add_operator_routes(app, self.metrics.registry, self.operator)
         return app
 
     async def post(self, request: web.Request) -> web.Response:

@@ -14,7 +14,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -25,6 +25,7 @@ from pipeline.ingest.metrics import DoorMetrics
 from pipeline.ingest.raw import ALERT_FORMAT, RawRecord
 from pipeline.topics import partition_of
 from schemas.config import Config
+from schemas.health import Pulse
 from schemas.topics import ALERTS, RAW
 
 log = logging.getLogger(__name__)
@@ -89,6 +90,7 @@ class Intake:
         self._fed = Fed(config.epoch)
         self._written = Fed()
         self._tasks: list[asyncio.Task[None]] = []
+        self._writing = Pulse("the journal's writer")
         self._disk = ThreadPoolExecutor(1, "journal")
 
     async def start(self) -> None:
@@ -100,11 +102,15 @@ class Intake:
         if self._config.journal and self._journal is None:
             self._journal = await self._on_disk(Journal, self._folder)
         await self.lanes.start()
+        self._begin("the probe of the broker", self.lanes.probe())
         if self._journal is not None:
-            self._tasks.append(asyncio.create_task(self._mark_progress()))
+            self._begin("the journal's progress", self._mark_progress())
             await self._feed()
-            self._tasks.append(asyncio.create_task(self._write_journal()))
+            self._begin("the journal's writer", self._write_journal())
         self.open = True
+
+    def _begin(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.append(asyncio.create_task(work, name=name))
 
     async def stop(self) -> None:
         """Take no more, deliver what is under way for a moment, and release the journal."""
@@ -137,9 +143,14 @@ class Intake:
         """Why nothing is taken now, empty if it is."""
         if not self.open:
             return "the journal is being fed" if self._journal else "not connected to the broker"
-        if not self.lanes.delivering:
-            return "the broker does not take events"
-        return ""
+        return self.lanes.unready()
+
+    def stuck(self) -> str:
+        """What has ended, or hangs, without which nothing is kept; empty if nothing has."""
+        ended = [task.get_name() for task in self._tasks if task.done()]
+        if ended and self.open:
+            return f"{ended[0]} has ended"
+        return self._writing.stuck() or self.lanes.stuck()
 
     def _admit(self, parcel: Parcel) -> None:
         # While the broker is away one parcel at a time finds out whether it is back.
@@ -187,6 +198,7 @@ class Intake:
             while not self._arrived.empty():
                 parcels.append(self._arrived.get_nowait())
             records = [record for parcel in parcels for record in parcel.records]
+            self._writing.turn()
             try:
                 seq = await self._on_disk(self._journal.append, records)
             except Exception as error:  # whatever it is, those who come after it are not refused
@@ -197,6 +209,8 @@ class Intake:
                     parcel.refuse(error)
                     self._account(-parcel.size)
                 continue
+            finally:
+                self._writing.rest()
             for parcel in parcels:
                 self._send(parcel, seq)
                 seq += len(parcel.records)

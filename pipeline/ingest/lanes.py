@@ -21,6 +21,7 @@ from aiokafka.errors import KafkaError
 
 from pipeline.ingest.raw import Headers
 from schemas.brokers import Brokers
+from schemas.logs import about
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,9 @@ MAX_BATCH_BYTES = 900_000
 REQUEST_TIMEOUT_MS = 5_000
 _RETRY_S = (0.05, 1.0)
 _LOG_EVERY_S = 10.0
+SLOW_S = 3.0
+"""A broker that is well acknowledges within milliseconds."""
+PROBE_EVERY_S = 5.0
 _OVERHEAD = 100
 # AssertionError: what aiokafka raises for a partition that its metadata does not (yet) show.
 _FAILURES = (KafkaError, OSError, AssertionError)
@@ -66,6 +70,9 @@ class Lanes:
         self.patience_s = patience_s
         self.backlog_bytes = 0
         self.failing_since: float | None = None
+        self.acknowledged_at: float | None = None
+        """`time.monotonic` of the broker's last acknowledgement."""
+        self._silent = ""
         self._lanes: dict[tuple[str, int], _Lane] = {}
         self._producer: AIOKafkaProducer | None = None
         self._renewal = asyncio.Lock()
@@ -108,6 +115,36 @@ class Lanes:
     def delivering(self) -> bool:
         """Whether the last attempt succeeded."""
         return self.failing_since is None
+
+    def unready(self) -> str:
+        """Why the broker does not keep what is sent, empty if it does."""
+        waits = max((lane.waits_s() for lane in self._lanes.values()), default=0.0)
+        if waits > SLOW_S:
+            return f"the broker has not acknowledged for {waits:.0f} s"
+        if not self.delivering:
+            return "the broker does not take what is sent"
+        return self._silent
+
+    def stuck(self) -> str:
+        """A lane that has ended without being told to; nothing in it would ever be sent."""
+        ended = [lane.task.get_name() for lane in self._lanes.values() if lane.task.done()]
+        return f"{ended[0]} has ended" if ended else ""
+
+    async def probe(self) -> None:
+        """Ask the broker again and again while nothing is sent; until cancelled.
+
+        What is sent tells by itself how the broker is.
+        """
+        while True:
+            await asyncio.sleep(PROBE_EVERY_S)
+            if self.backlog_bytes or self._producer is None:
+                self._silent = ""
+                continue
+            try:
+                await asyncio.wait_for(self._producer.client.fetch_all_metadata(), PROBE_EVERY_S)
+                self._silent = ""
+            except (KafkaError, OSError, TimeoutError):
+                self._silent = "the broker does not answer"
 
     async def send(self, batch: Any, topic: str, partition: int) -> None:
         """Deliver one batch. Raises one of `_FAILURES`; replaces a producer beyond repair."""
@@ -164,9 +201,11 @@ class Lanes:
             self.failing_since = now
         if now - self._logged_at >= _LOG_EVERY_S:
             self._logged_at = now
-            log.warning("cannot deliver to %s/%d, trying again: %r", topic, partition, error)
+            place = about(topic=topic, partition=partition)
+            log.warning("cannot deliver, trying again: %r", error, extra=place)
 
     def _succeeded(self) -> None:
+        self.acknowledged_at = time.monotonic()
         if self.failing_since is not None:
             log.info("delivering again after %.1f s", time.monotonic() - self.failing_since)
             self.failing_since = None
@@ -181,7 +220,14 @@ class _Lane:
         self._partition = partition
         self._items: deque[tuple[Item, float]] = deque()
         self._filled = asyncio.Event()
+        self._acknowledged_at = float("-inf")
         self.task = asyncio.create_task(self._run(), name=f"lane {topic}/{partition}")
+
+    def waits_s(self) -> float:
+        """For how long there was no acknowledgement, though something waits for one."""
+        if not self._items:
+            return 0.0
+        return time.monotonic() - max(self._items[0][1], self._acknowledged_at)
 
     def put(self, item: Item) -> None:
         self._items.append((item, time.monotonic()))
@@ -202,6 +248,7 @@ class _Lane:
                 wait_s = min(wait_s * 2, _RETRY_S[1])
                 continue
             wait_s = _RETRY_S[0]
+            self._acknowledged_at = time.monotonic()
             for _ in range(count):
                 self._lanes.settled(self._items.popleft()[0], None)
 

@@ -35,6 +35,8 @@ from pipeline.topics import ensure_topics_patiently
 from schemas.access import USERS
 from schemas.clock import Clock
 from schemas.config import Config
+from schemas.health import Pulse
+from schemas.operator_page import OperatorPage
 from schemas.topics import RAW
 
 log = logging.getLogger(__name__)
@@ -48,8 +50,9 @@ MAX_BACKLOG_BYTES = 16 * 1024 * 1024
 """Frames the broker has not acknowledged; above it ingest stops reading."""
 SESSION_TIMEOUT_MS = 6_000
 """The shortest that Kafka allows by default: it is how long a killed ingest is waited for."""
-STALLED_S = 5.0
 DRAIN_S = 3.0
+QUIET_S = 10.0
+"""Ticks come every second; a longer silence means that time stands still for all sites."""
 
 Records = dict[TopicPartition, list[Any]]
 
@@ -67,22 +70,30 @@ class Ingest:
         )
         self.clock = Clock.from_file(config.clock_file)
         self.customers = Customers(config.customer_key)
-        self.turned_at = 0.0
+        self.pulse = Pulse("the main loop")
+        self.operator = OperatorPage(
+            "ingest", config, lambda: [self.unready()], [self.pulse.stuck, self._stuck]
+        )
         self.session: Session | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set. Raises `TopicsError` if the topics cannot be used."""
         app = web.Application()
-        add_operator_routes(app, self.metrics.registry, self.unready)
+        add_operator_routes(app, self.metrics.registry, self.operator)
+        self.operator.levels.listen()
         runner = await serve(app, self.config.page_host, self.config.ingest_port)
         changed = asyncio.Event()
         watcher = asyncio.create_task(self.folder.watch(changed))
         try:
             self.folder.refresh()
             self._take_settings()
-            await _unless(stop, ensure_topics_patiently(
-                self.config.brokers, self.config.partitions, USERS["ingest"].topics
-            ))
+            with self.pulse.waiting("the topics"):
+                await _unless(
+                    stop,
+                    ensure_topics_patiently(
+                        self.config.brokers, self.config.partitions, USERS["ingest"].topics
+                    ),
+                )
             while not stop.is_set():
                 await self._session(stop, changed)
         finally:
@@ -93,19 +104,18 @@ class Ingest:
         """Why ingest is not ready, empty if it is."""
         if self.session is None or not self.session.partitions:
             return "no partition assigned"
-        if time.monotonic() - self.turned_at > STALLED_S:
-            return "the loop does not turn"
-        if not self.session.lanes.delivering:
-            return "the broker does not take frames"
-        return ""
+        return self.pulse.stuck() or self.session.unready()
+
+    def _stuck(self) -> str:
+        return "" if self.session is None else self.session.lanes.stuck()
 
     def turn(self, changed: asyncio.Event) -> float:
         """Begin a turn of the loop; take settings that have changed."""
-        self.turned_at = time.monotonic()
+        self.pulse.turn()
         if changed.is_set():
             changed.clear()
             self._take_settings()
-        return self.turned_at
+        return time.monotonic()
 
     def _take_settings(self) -> None:
         self.sites.update(self.folder.sites)
@@ -114,13 +124,15 @@ class Ingest:
     async def _session(self, stop: asyncio.Event, changed: asyncio.Event) -> None:
         self.session = Session(self)
         try:
-            await self.session.start()
+            with self.pulse.waiting("the broker"):
+                await self.session.start()
             await self.session.work(stop, changed)
         except (KafkaError, OSError, TimeoutError) as error:
             log.warning("session lost, beginning again: %r", error)
             self.session.abandon()
         finally:
-            await self.session.stop()
+            with self.pulse.waiting("the broker"):
+                await self.session.stop()
             self.session = None
         if not stop.is_set():
             await asyncio.sleep(1.0)
@@ -151,6 +163,8 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
         self._committed: dict[int, int] = {}
         self._commit_at = 0.0
         self._generation = 0
+        self._opened_at = 0.0
+        self._quiet_s = max(QUIET_S, 3 * config.tick_ms / 1000)
 
     async def start(self) -> None:
         """Connect and ask for partitions. Raises `KafkaError`."""
@@ -177,6 +191,15 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
             await self._commit_when_due(turn)
             # With input waiting, nothing above suspends; heartbeats and lanes need their share.
             await asyncio.sleep(0)
+
+    def unready(self) -> str:
+        """Why no frames and ticks reach the broker, empty if they do."""
+        wrong = self.lanes.unready()
+        if wrong or not any(partition.residents for partition in self.partitions.values()):
+            return wrong
+        since = max(self._opened_at, self.lanes.acknowledged_at or 0.0)
+        age = time.monotonic() - since
+        return f"no frame and no tick for {age:.0f} s" if age > self._quiet_s else ""
 
     def abandon(self) -> None:
         """Forget the partitions without sending what is open: it will be read again."""
@@ -220,7 +243,8 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
         generation = self._generation
         config = self._ingest.config
         asked = (config.brokers, config.epoch, [tp.partition for tp in fresh])
-        past, memories = await read_past(*asked), await read_memories(*asked)
+        with self._ingest.pulse.waiting("the broker"):
+            past, memories = await read_past(*asked), await read_memories(*asked)
         begins = {}
         for tp in fresh:
             batch = records.get(tp)
@@ -236,7 +260,9 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
             self._committed[number] = begin
         unread = {n: self.partitions[n].streams for n, begin in begins.items() if not begin}
         if config.alone and unread:
-            await asyncio.to_thread(recall_journal, config, unread)
+            with self._ingest.pulse.waiting("the journal"):
+                await asyncio.to_thread(recall_journal, config, unread)
+        self._opened_at = time.monotonic()
         self._metrics.partitions.set(len(self.partitions))
         log.info("reading %d partitions of %s", len(self.partitions), RAW)
 
@@ -246,7 +272,8 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
         records.pop(tp, None)
 
     async def _position(self, tp: TopicPartition) -> int:
-        position: int = await asyncio.wait_for(self._consumer.position(tp), COMMIT_TIMEOUT_S)
+        with self._ingest.pulse.waiting("the broker"):
+            position: int = await asyncio.wait_for(self._consumer.position(tp), COMMIT_TIMEOUT_S)
         return position
 
     async def _tick(self, turn: float) -> None:
@@ -293,7 +320,8 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
             return
         offsets = {TopicPartition(RAW, number): offset for number, offset in news.items()}
         try:
-            await asyncio.wait_for(self._consumer.commit(offsets), COMMIT_TIMEOUT_S)
+            with self._ingest.pulse.waiting("the broker"):
+                await asyncio.wait_for(self._consumer.commit(offsets), COMMIT_TIMEOUT_S)
         except (KafkaError, TimeoutError) as error:
             log.warning("offsets not committed, will be again: %r", error)
             return

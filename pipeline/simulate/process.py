@@ -10,16 +10,18 @@ import signal
 from collections.abc import Awaitable, Callable
 
 from schemas.config import Config
+from schemas.logs import configure
 
 log = logging.getLogger(__name__)
 
 
-def run_process(run: Callable[[Config], Awaitable[None]]) -> None:
-    """Run until the feed ends or the process is told to stop; errors of `run` are raised."""
+def run_process(name: str, run: Callable[[Config], Awaitable[None]]) -> None:
+    """Run until the feed ends or the process is told to stop; errors of `run` are raised.
+
+    `name` is what the lines of its log call it.
+    """
     config = Config.from_env(os.environ)
-    logging.basicConfig(
-        level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    configure(name, config)
     asyncio.run(_until_stopped(run, config))
 
 

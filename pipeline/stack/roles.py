@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from secrets import token_urlsafe
 
 import aiohttp
 
@@ -67,6 +68,7 @@ def embedded_config(
             "clickhouse_password": secrets.writer,
             "analyst_password": secrets.analyst,
             "customer_key": given.customer_key or secrets.customer,
+            "operator_token": given.operator_token or token_urlsafe(18),
             "board_session_key": given.board_session_key or secrets.board,
             "clock_file": str(root / "clock.json"),
             "journal": True,

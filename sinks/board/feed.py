@@ -18,7 +18,9 @@ from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaError
 
 from schemas.brokers import Brokers
+from schemas.health import Pulse
 from schemas.live import LiveRecord, decode_live
+from schemas.logs import about
 from schemas.topics import LIVE
 from sinks.kafka import partitions_of
 
@@ -57,26 +59,29 @@ class LiveFeed:
         self._topic = topic
         self.caught_up = False
         self.refused = 0
+        self.pulse = Pulse("the loop that reads")
 
     async def run(self) -> None:
         """Follow the topic until cancelled; a lost broker is looked for again."""
+        place = about(topic=self._topic)
         while True:
             try:
                 await self._follow()
             except (KafkaError, FeedLostError, OSError, TimeoutError) as error:
                 reason = await self._brokers.why_not(create_conn) or error
-                log.warning("live topic %s lost: %s; trying again", self._topic, reason)
+                log.warning("live topic lost: %s; trying again", reason, extra=place)
             except Exception:
                 # A board that has stopped listening for good would look like a dead pipeline.
-                log.exception("live topic %s: unexpected; trying again", self._topic)
+                log.exception("live topic: unexpected; trying again", extra=place)
             except asyncio.CancelledError:
                 # The client lets its own cancellations out when it stops without a broker.
                 task = asyncio.current_task()
                 if task is None or task.cancelling():
                     raise
-                log.warning("live topic %s lost: the client gave up; trying again", self._topic)
+                log.warning("live topic lost: the client gave up; trying again", extra=place)
             finally:
                 self.caught_up = False
+                self.pulse.turn()
             await asyncio.sleep(RETRY_S)
 
     async def _follow(self) -> None:
@@ -89,12 +94,15 @@ class LiveFeed:
             metadata_max_age_ms=30_000,
         )
         try:
-            await consumer.start()
-            partitions = await self._partitions()
-            consumer.assign(partitions)
-            await self._read(consumer, await _begin(consumer, partitions))
+            with self.pulse.waiting("the broker"):
+                await consumer.start()
+                partitions = await self._partitions()
+                consumer.assign(partitions)
+                goal = await _begin(consumer, partitions)
+            await self._read(consumer, goal)
         finally:
-            await consumer.stop()
+            with self.pulse.waiting("the broker"):
+                await consumer.stop()
 
     async def _partitions(self) -> list[TopicPartition]:
         numbers = await partitions_of(self._brokers, self._topic)
@@ -105,15 +113,18 @@ class LiveFeed:
     async def _read(self, consumer: AIOKafkaConsumer, goal: Offsets) -> None:
         heard = time.monotonic()
         while True:
+            self.pulse.turn()
             batches = await consumer.getmany(timeout_ms=200, max_records=BATCH)
             if batches:
                 heard = time.monotonic()
                 self._take(record for batch in batches.values() for record in batch)
             elif time.monotonic() - heard > SILENCE_S:
-                await self._compare(consumer, list(goal))
+                with self.pulse.waiting("the broker"):
+                    await self._compare(consumer, list(goal))
                 heard = time.monotonic()
             if not self.caught_up:
-                self.caught_up = await _reached(consumer, goal)
+                with self.pulse.waiting("the broker"):
+                    self.caught_up = await _reached(consumer, goal)
             # A long catch-up hands over batch after batch without a pause of its own.
             await asyncio.sleep(0)
 
@@ -132,13 +143,8 @@ class LiveFeed:
                 self._apply(decode_live(record.value or b""))
             except (ValueError, KeyError, TypeError) as error:
                 self.refused += 1
-                log.warning(
-                    "live record refused: topic=%s partition=%d offset=%d: %r",
-                    record.topic,
-                    record.partition,
-                    record.offset,
-                    error,
-                )
+                place = about(topic=record.topic, partition=record.partition, offset=record.offset)
+                log.warning("live record refused: %r", error, extra=place)
 
 
 async def _begin(consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> Offsets:

@@ -13,7 +13,7 @@ import hashlib
 import logging
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +21,25 @@ from aiohttp import web
 
 from schemas.clock import Clock
 from schemas.config import Config
+from schemas.health import Check
+from schemas.operator_page import OperatorPage
 from schemas.serving import Connections, serve
 from sinks.board.access import Guard, Identity, Open, frame_ancestors, guard_of, proxies_of
 from sinks.board.explain_site import ExplainSite
 from sinks.board.feed import LiveFeed
+from sinks.board.health import health_routes, operator_page
 from sinks.board.login import IDENTITY, Login, guarding
 from sinks.board.login import json_response as _json
 from sinks.board.places import Crowded, Full, Places
 from sinks.board.runbooks import Runbooks
 from sinks.board.state import VIEWS, View, as_view
-from sinks.board.stream import FLUSH_MS, Hub, Viewer
+from sinks.board.stream import Hub, Viewer
 
 log = logging.getLogger(__name__)
 
 STATIC = Path(__file__).parent / "static"
 STALLED_S = 20.0
 """How long one write to a viewer may take before the viewer is let go."""
-TURN_LIMIT_MS = 20 * FLUSH_MS
 RETRY_AFTER_S = 10
 
 MAX_BODY_BYTES = 8192
@@ -61,12 +63,14 @@ _CONTENT_POLICY = (
 _HTTPS_ONLY = "max-age=31536000"
 
 
-class BoardSite:
-    """The handlers of one board; `ready` says whether the live topic has been read to its end."""
+OPERATOR = web.AppKey("operator", OperatorPage)
 
-    def __init__(self, hub: Hub, ready: Callable[[], bool], guard: Guard, places: Places) -> None:
+
+class BoardSite:
+    """The handlers of one board."""
+
+    def __init__(self, hub: Hub, guard: Guard, places: Places) -> None:
         self._hub = hub
-        self._ready = ready
         self._guard = guard
         self._places = places
         self._version = _version()
@@ -77,14 +81,12 @@ class BoardSite:
             web.get("/", self.page),
             web.get("/api/sites", self.sites),
             web.get("/api/board", self.board),
-            web.get("/stream", self.stream),
+            web.get("/stream", self.stream, allow_head=False),
         ]
 
     def public_routes(self) -> list[web.AbstractRouteDef]:
         """What says nothing of any site, and is open to who is not logged in."""
         return [
-            web.get("/healthz", self.healthz),
-            web.get("/readyz", self.readyz),
             web.static("/static", STATIC),
         ]
 
@@ -145,19 +147,6 @@ class BoardSite:
                 yield b"event: again\ndata: {}\n\n"
                 return
 
-    async def healthz(self, _request: web.Request) -> web.Response:
-        """200 while the sending loop turns."""
-        turned = self._hub.turned_ms_ago()
-        return _json(
-            {"turned_ms_ago": round(turned), "viewers": self._hub.viewers()},
-            status=200 if turned < TURN_LIMIT_MS else 503,
-        )
-
-    async def readyz(self, _request: web.Request) -> web.Response:
-        """200 once everything the live topic retains has been read and while its broker answers."""
-        ready = self._ready()
-        return _json({"ready": ready}, status=200 if ready else 503)
-
     def _only_site(self, request: web.Request) -> str:
         seen = [s["site"] for s in self._hub.sites() if may_see(request, s["site"])]
         return seen[0] if len(seen) == 1 else ""
@@ -210,10 +199,15 @@ def _version() -> str:
 
 
 def create_app(
-    hub: Hub, ready: Callable[[], bool], guard: Guard | None = None, config: Config | None = None
+    hub: Hub,
+    ready: Callable[[], bool],
+    guard: Guard | None = None,
+    config: Config | None = None,
+    checks: Iterable[Check] = (),
 ) -> web.Application:
     """The web application over a hub that somebody else runs and feeds.
 
+    `ready` says whether the live topic has been read to its end, `checks` what is stuck.
     `config` says where the store is, which is asked for explanations only, how many streams there
     may be and who may frame the board. Raises `ConfigError`.
     """
@@ -224,9 +218,12 @@ def create_app(
         middlewares=[guarding(guard, lambda request: resource_of(request) in public)],
     )
     places = Places(config.board_streams, config.board_streams_of_one)
-    board = BoardSite(hub, ready, guard, places)
+    board = BoardSite(hub, guard, places)
+    operator = app[OPERATOR] = operator_page(hub, ready, config, checks)
     login = Login(guard, config.board_logout_url)
-    open_to_all = app.add_routes([*board.public_routes(), *login.public_routes()])
+    open_to_all = app.add_routes(
+        [*board.public_routes(), *login.public_routes(), *health_routes(operator, ready)]
+    )
     public.update(route.resource for route in open_to_all)
     explaining = ExplainSite(hub, ready, may_see, config)
     app.add_routes([*board.routes(), *login.routes(), *explaining.routes(), *Runbooks().routes()])
@@ -250,7 +247,9 @@ async def serving(config: Config) -> AsyncIterator[str]:
     """Run the whole board: feed, hub and server; yields its address. Raises `ConfigError`."""
     hub = Hub(Clock.from_file(config.clock_file), ready=lambda: feed.caught_up)
     feed = LiveFeed(config.brokers, hub.apply)
-    app = create_app(hub, lambda: feed.caught_up, guard_of(config), config)
+    stuck = [feed.pulse.stuck]
+    app = create_app(hub, lambda: feed.caught_up, guard_of(config), config, stuck)
+    app[OPERATOR].levels.listen()
     limits = Connections(proxies=proxies_of(config))
     tasks = [asyncio.create_task(hub.run()), asyncio.create_task(feed.run())]
     try:

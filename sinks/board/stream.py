@@ -203,6 +203,11 @@ class Hub:
         """How long ago the sending loop last turned, in milliseconds."""
         return (self._monotonic() - self._turned) * 1000
 
+    def silent_s(self) -> float:
+        """How long no site has had a live record, in seconds; 0 if there is no site to have one."""
+        heard = [hub.heard for hub in self._sites.values() if hub.heard is not None]
+        return self._monotonic() - max(heard) if heard else 0.0
+
     async def run(self) -> None:
         """Send changes and heartbeats until cancelled."""
         beat_due = self._monotonic()

@@ -24,6 +24,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from schemas.config import Config
+from schemas.health import Pulse
 from schemas.moments import from_datetime
 from schemas.topics import ALERTS, DEAD, HEADER_RECEIVED
 from sinks.clickhouse.batch import BadRow, Batch, Lines, Place, dead_letter
@@ -242,8 +243,11 @@ def _received(record: Any) -> int:
 class AlertSink:
     """Reads `alerts.raw` beside the sink's own sessions, until stopped."""
 
-    def __init__(self, config: Config, store: Store, metrics: SinkMetrics) -> None:
+    def __init__(
+        self, config: Config, store: Store, metrics: SinkMetrics, pulse: Pulse | None = None
+    ) -> None:
         self._config = config
+        self._pulse = pulse or Pulse("the loop of alerts")
         self._store = store
         self._metrics = metrics
         self._producer: AIOKafkaProducer | None = None
@@ -259,12 +263,14 @@ class AlertSink:
                 log.exception("alerts: session failed, beginning again")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), PAUSE_S)
+        self._pulse.rest()
 
     async def _session(self, stop: asyncio.Event) -> None:
         consumer = group_consumer(self._config, GROUP, fetch_max_wait_ms=POLL_MS)
-        writer = Writer(self._store, self._metrics, stop.is_set)
+        writer = Writer(self._store, self._metrics, stop.is_set, self._pulse)
         try:
-            await consumer.start()
+            with self._pulse.waiting("the broker"):
+                await consumer.start()
             if self._config.alone:
                 partitions = range(self._config.partitions)
                 consumer.assign([TopicPartition(ALERTS, number) for number in partitions])
@@ -276,20 +282,25 @@ class AlertSink:
         finally:
             for end in (consumer, self._producer):
                 if end is not None:
-                    with contextlib.suppress(KafkaError, OSError, TimeoutError):
+                    with (
+                        self._pulse.waiting("the broker"),
+                        contextlib.suppress(KafkaError, OSError, TimeoutError),
+                    ):
                         await asyncio.wait_for(end.stop(), REQUEST_S)
             self._producer = None
 
     async def _work(self, consumer: Any, writer: Writer, stop: asyncio.Event) -> None:
         read: dict[TopicPartition, int] = {}
         while not stop.is_set():
+            self._pulse.turn()
             found = await consumer.getmany(timeout_ms=POLL_MS, max_records=POLL_RECORDS)
             for tp, records in found.items():
                 batch = AlertBatch(tp.partition, epoch=self._config.epoch)
                 for record in records:
                     batch.take(record)
                 await self._keep(batch, writer)
-                await _commit(consumer, tp, batch.last + 1)
+                with self._pulse.waiting("the broker"):
+                    await _commit(consumer, tp, batch.last + 1)
                 read[tp] = batch.last + 1
             for tp in consumer.assignment():
                 known = consumer.highwater(tp)
@@ -312,7 +323,8 @@ class AlertSink:
             self._producer = AIOKafkaProducer(**self._config.brokers.arguments(), acks="all")
             await self._producer.start()
         key, value = dead_letter(bad, ALERTS, "bad_alert")
-        await self._producer.send_and_wait(DEAD, value, key=key)
+        with self._pulse.waiting("the broker"):
+            await self._producer.send_and_wait(DEAD, value, key=key)
 
 
 async def _commit(consumer: Any, tp: TopicPartition, offset: int) -> None:

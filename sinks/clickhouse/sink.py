@@ -24,6 +24,8 @@ from aiokafka import AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from schemas.config import Config
+from schemas.health import Pulse
+from schemas.operator_page import OperatorPage
 from schemas.topics import DEAD, ROWS
 from sinks.clickhouse.alerts import AlertSink
 from sinks.clickhouse.batch import BadRow, Batch, dead_letter
@@ -53,6 +55,8 @@ DRAIN_S = 5.0
 """How long a stopping sink tries to write what it has; the next one reads the rest again."""
 BUSY_LAG = 1000
 """Records not written, above which the sink asks the store nothing."""
+PROBE_S = 5.0
+"""How often the store is asked whether it is there while nothing is written."""
 FAILING_S = 10.0
 """How long the store may refuse to take rows before the sink says it is not ready."""
 
@@ -90,7 +94,13 @@ class Sink:
         self.store = store or HttpStore(config)
         self.stopping: asyncio.Event = asyncio.Event()
         self.session: Session | None = None
+        self.pulse = Pulse("the main loop")
+        self._alerting = Pulse("the loop of alerts")
+        self.operator = OperatorPage(
+            "sink", config, lambda: [self.unready()], [self.pulse.stuck, self._alerting.stuck]
+        )
         self._waits_for = "the store"
+        self._store_silent = ""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set.
@@ -101,13 +111,16 @@ class Sink:
         looking: list[asyncio.Task[None]] = []
         alerting: asyncio.Task[None] | None = None
         runner = await serve(
-            self.metrics, self.unready, self.config.page_host, self.config.sink_port
+            self.metrics, self.operator, self.config.page_host, self.config.sink_port
         )
+        self.operator.levels.listen()
         try:
             await self._schema()
             self._waits_for = "the topics"
-            await _unless(stop, self._prepare())
-            looking += [asyncio.create_task(look()) for look in (self._reconcile, self._quality)]
+            with self.pulse.waiting("the topics"):
+                await _unless(stop, self._prepare())
+            looks = (self._reconcile, self._quality, self._probe)
+            looking += [asyncio.create_task(look()) for look in looks]
             alerting = asyncio.create_task(self._alerts())
             while not stop.is_set():
                 await self._session()
@@ -124,7 +137,7 @@ class Sink:
         """Why the sink is not ready, empty if it is."""
         if self.session is None:
             return f"waiting for {self._waits_for}"
-        return self.session.unready()
+        return self.session.unready() or self._store_silent
 
     async def _schema(self) -> None:
         """Wait until the tables are as this version needs them."""
@@ -132,7 +145,8 @@ class Sink:
             return
         said = ""
         while not self.stopping.is_set():
-            problem = await _schema_problem(self.store, self.config.clickhouse_database)
+            with self.pulse.waiting("the store"):
+                problem = await _schema_problem(self.store, self.config.clickhouse_database)
             if not problem:
                 return
             if problem != said:
@@ -140,6 +154,20 @@ class Sink:
                 said = problem
             self._waits_for = f"the store: {problem}"
             await _pause(self.stopping, 1.0)
+
+    async def _probe(self) -> None:
+        """Ask the store whether it is there, while no insert tells."""
+        while isinstance(self.store, HttpStore):
+            await asyncio.sleep(PROBE_S)
+            session = self.session
+            if session is None or session.has_written_within(PROBE_S):
+                self._store_silent = ""
+                continue
+            try:
+                await asyncio.wait_for(self.store.check("SELECT 1"), PROBE_S)
+                self._store_silent = ""
+            except (Unavailable, TimeoutError):
+                self._store_silent = "the store does not answer"
 
     async def _reconcile(self) -> None:
         if isinstance(self.store, HttpStore):
@@ -161,7 +189,8 @@ class Sink:
 
     async def _alerts(self) -> None:
         if isinstance(self.store, HttpStore):
-            await AlertSink(self.config, self.store, self.metrics).run(self.stopping)
+            sink = AlertSink(self.config, self.store, self.metrics, self._alerting)
+            await sink.run(self.stopping)
 
     def _idle(self) -> list[int] | None:
         return None if self.session is None else self.session.idle()
@@ -170,7 +199,8 @@ class Sink:
         self._waits_for = "the broker"
         session = Session(self)
         try:
-            await session.start()
+            with self.pulse.waiting("the broker"):
+                await session.start()
             self.session = session
             await session.work()
         except (KafkaError, OSError, TimeoutError, TopicChanged) as error:
@@ -178,7 +208,8 @@ class Sink:
             await _pause(self.stopping, 1.0)
         finally:
             self.session = None
-            await session.stop()
+            with self.pulse.waiting("the broker"):
+                await session.stop()
 
 
 class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not typed
@@ -188,7 +219,8 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
         self._sink = sink
         self._metrics = sink.metrics
         self._stop = sink.stopping
-        self._writer = Writer(sink.store, sink.metrics, self._given_up)
+        self._pulse = sink.pulse
+        self._writer = Writer(sink.store, sink.metrics, self._given_up, sink.pulse)
         self._consumer = group_consumer(
             sink.config, GROUP, fetch_max_wait_ms=POLL_MS, fetch_max_bytes=16 * 1024 * 1024
         )
@@ -204,6 +236,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
         self._begun_anew = ""
         self._assigned = False
         self._lag = 0
+        self._broker_silent = False
 
     async def start(self) -> None:
         """Connect and ask for partitions. Raises what the broker raises, or `SinkError`."""
@@ -236,6 +269,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
         watch = asyncio.create_task(self._watch())
         try:
             while not self._stop.is_set():
+                self._pulse.turn()
                 records = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=POLL_RECORDS)
                 self._gather(records)
                 await self._write_due(time.monotonic())
@@ -256,7 +290,13 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
         failing = self._writer.failing_since
         if failing is not None and time.monotonic() - failing > FAILING_S:
             return "the store takes no rows"
+        if self._broker_silent:
+            return "the broker does not answer"
         return "" if self._assigned else "no assignment yet"
+
+    def has_written_within(self, seconds: float) -> bool:
+        """Whether the store has taken rows a moment ago."""
+        return time.monotonic() - self._writer.inserted_at < seconds
 
     def idle(self) -> list[int] | None:
         """The partitions assigned, None while their rows are more urgent than any question."""
@@ -338,13 +378,15 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
             self._producer = AIOKafkaProducer(**self._sink.config.brokers.arguments(), acks="all")
             await self._producer.start()
         key, value = dead_letter(bad, ROWS, "bad_row")
-        await self._producer.send_and_wait(DEAD, value, key=key)
+        with self._pulse.waiting("the broker"):
+            await self._producer.send_and_wait(DEAD, value, key=key)
 
     async def _commit(self, batch: Batch) -> None:
         offsets = {TopicPartition(ROWS, batch.partition): batch.last + 1}
         self._check()
         try:
-            await asyncio.wait_for(self._consumer.commit(offsets), REQUEST_S)
+            with self._pulse.waiting("the broker"):
+                await asyncio.wait_for(self._consumer.commit(offsets), REQUEST_S)
         except (CommitFailedError, IllegalStateError):
             log.info("partition %d has gone to another sink", batch.partition)
             return
@@ -365,7 +407,9 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
             read = dict(self._read)
             try:
                 ends = await asyncio.wait_for(self._consumer.end_offsets(mine), REQUEST_S)
+                self._broker_silent = False
             except (KafkaError, OSError, TimeoutError) as error:
+                self._broker_silent = True
                 log.debug("ends of %s unknown: %r", ROWS, error)
                 continue
             lag = 0

@@ -22,6 +22,7 @@ from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.exceptions import ClickHouseError, Error
 
 from schemas.config import Config
+from schemas.health import Pulse
 from sinks.clickhouse.batch import BadRow, Batch, Lines
 from sinks.clickhouse.endpoint import endpoint, refused_certificate
 from sinks.clickhouse.metrics import SinkMetrics
@@ -159,14 +160,24 @@ class Writer:
     """Writes batches, one insert a table, and gives back the rows that were refused.
 
     `given_up` is asked before each new try; when it answers True the write ends with `Stopped`.
+    `pulse` is that of the loop which writes.
     """
 
-    def __init__(self, store: Store, metrics: SinkMetrics, given_up: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        metrics: SinkMetrics,
+        given_up: Callable[[], bool],
+        pulse: Pulse | None = None,
+    ) -> None:
         self._store = store
+        self._pulse = pulse or Pulse("the writer")
         self._metrics = metrics
         self._given_up = given_up
         self.failing_since: float | None = None
         """`time.monotonic` of the first of the failures since the last success."""
+        self.inserted_at = float("-inf")
+        """`time.monotonic` of the last success."""
 
     async def write(self, batch: Batch) -> list[BadRow]:
         """Write everything; on return all but the returned rows is in the store."""
@@ -194,13 +205,14 @@ class Writer:
                 raise Stopped
             started = time.monotonic()
             try:
-                await self._store.insert(table, body, token)
+                with self._pulse.waiting("the store"):
+                    await self._store.insert(table, body, token)
             except Unavailable as error:
                 self._note_failure(started, table, error)
                 await self._pause(tries)
                 tries += 1
                 continue
-            self.failing_since = None
+            self.failing_since, self.inserted_at = None, time.monotonic()
             self._metrics.inserted(table, len(lines.lines), time.monotonic() - started)
             return
 
@@ -215,6 +227,7 @@ class Writer:
         pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**tries) * random.uniform(0.5, 1)
         end = time.monotonic() + pause
         while not self._given_up() and (left := end - time.monotonic()) > 0:
+            self._pulse.turn()
             await asyncio.sleep(min(0.2, left))
 
 

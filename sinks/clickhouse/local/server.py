@@ -20,6 +20,9 @@ from pathlib import Path
 import orjson
 from aiohttp import BodyPartReader, web
 
+from schemas.config import Config
+from schemas.operator_page import OperatorPage
+from schemas.operator_routes import operator_routes
 from sinks.clickhouse.local.body import Body
 from sinks.clickhouse.local.codec import choose_encoding, pack
 from sinks.clickhouse.local.command import Answer, Role
@@ -41,6 +44,8 @@ from sinks.clickhouse.local.users import User, Users
 
 logger = logging.getLogger(__name__)
 
+KILLED_WITHIN_S = 60.0
+"""How long past its limit a command may be there: its engine is killed, and another one started."""
 LOCK_WAIT_S = 5.0
 """A store that was killed needs a moment until its engine is gone too."""
 
@@ -130,15 +135,29 @@ class LocalClickHouse:
         await self.engine.stop(self.limits.stop_s / 2 if idle else 0)
         os.close(self._lock)
 
-    def application(self) -> web.Application:
-        """The HTTP interface; `start` must have been called."""
+    def application(self, page: OperatorPage | None = None) -> web.Application:
+        """The HTTP interface, with the operator's page if given; `start` must have been called."""
         app = web.Application()
+        if page is not None:
+            app.add_routes(operator_routes(page))
         app.router.add_get("/ping", self._ping)
         app.router.add_get("/replicas_status", self._ping)
         app.router.add_get("/", self._root)
         app.router.add_post("/", self._root)
         app.router.add_route("*", "/{path:.*}", _unknown_path)
         return app
+
+    def unready(self) -> str:
+        """Why no statement would be answered now, empty if one would."""
+        if not self.engine.alive:
+            return "the engine is being restarted"
+        return self.turns.crowded()
+
+    def stuck(self) -> str:
+        """A command that has outlived every limit, empty without one."""
+        longest_s = max(self.limits.writer_s, self.limits.analyst_s) + KILLED_WITHIN_S
+        age = self.turns.running_s()
+        return f"the engine works at one command for {age:.0f} s" if age > longest_s else ""
 
     @property
     def _spool(self) -> Path:
@@ -245,10 +264,12 @@ async def serve(
     *,
     stop: asyncio.Event,
     ready: Callable[[int], None] | None = None,
+    config: Config | None = None,
 ) -> None:
     """Run the store until `stop` is set, then stop it within five seconds.
 
-    `port` 0 takes a free one; `ready` is told which. Raises `StoreLocked`, `EngineFailed`, or
+    `port` 0 takes a free one; `ready` is told which. With a `config` it has the operator's page.
+    Raises `StoreLocked`, `EngineFailed`, or
     `OSError` when the port is taken.
     """
     stopped = asyncio.ensure_future(stop.wait())
@@ -259,8 +280,13 @@ async def serve(
         await asyncio.wait((starting,))
         return
     lost = starting.result()
+    page = None
+    if config is not None:
+        checks, reasons = [store.stuck], lambda: [store.unready()]
+        page = OperatorPage("store", config, reasons, checks, private=False)
+        page.levels.listen()
     runner = web.AppRunner(
-        store.application(),
+        store.application(page),
         access_log=None,
         auto_decompress=False,
         handler_cancellation=True,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import time
 from collections.abc import AsyncIterable, Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -62,6 +63,7 @@ class Turns:
         self._came = asyncio.Event()
         self.running: Job | None = None
         """What the engine works on."""
+        self._since = 0.0
         self._closed = False
         self._task: asyncio.Task[None] | None = None
 
@@ -69,6 +71,15 @@ class Turns:
         """Begin to work the queue off; the task ends early only when the engine is lost."""
         self._task = asyncio.create_task(self._work())
         return self._task
+
+    def running_s(self) -> float:
+        """For how long the engine has worked at what it works on."""
+        return 0.0 if self.running is None else time.monotonic() - self._since
+
+    def crowded(self) -> str:
+        """Why no insert would be taken now, empty if one would."""
+        waiting = self.waiting(Turn.INSERT)
+        return f"{waiting} inserts wait already" if waiting >= self._room[Turn.INSERT] else ""
 
     def waiting(self, turn: Turn) -> int:
         """How many of a class wait, the one that runs not among them."""
@@ -137,7 +148,7 @@ class Turns:
                 await self._do(job)
 
     async def _do(self, job: Job) -> None:
-        self.running = job
+        self.running, self._since = job, time.monotonic()
         try:
             answer = await self._run(job)
         except Exception as error:

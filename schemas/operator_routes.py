@@ -1,4 +1,4 @@
-"""The operator's part of a page over HTTP, for the roles that may not know ingest."""
+"""The operator's page of a role over HTTP."""
 
 from __future__ import annotations
 
