@@ -7,12 +7,14 @@ goes on sending, and so is one whose answer is not read. Sizes of heads are held
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from schemas.callers import Proxies, neighbourhood, plain
 
@@ -29,6 +31,26 @@ _REFUSED = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: %d\r\n"
     b"Connection: close\r\nContent-Length: 0\r\n\r\n"
 ) % RETRY_S
+
+
+class _NoEcho(logging.Filter):
+    """Of a request that is no HTTP a short line is logged, and nothing of what it holds.
+
+    Otherwise whoever sends nonsense writes it into our log, a traceback around it.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Strip the record; all are kept."""
+        error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+        if isinstance(error, HttpProcessingError):
+            record.exc_info = record.exc_text = None
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
+            record.msg = f"{type(error).__name__}, no request that can be read, from %s"
+        return True
+
+
+_log = logging.getLogger("aiohttp.server")
+_log.addFilter(_NoEcho())
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +188,7 @@ async def serve(
     runner = web.AppRunner(
         app,
         access_log=None,
+        logger=_log,
         handle_signals=False,
         shutdown_timeout=2.0,
         keepalive_timeout=idle_s,
