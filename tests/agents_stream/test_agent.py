@@ -10,118 +10,17 @@ import pytest
 
 from agents_stream.agent import FRESH_S, STALLED_S, WorkerError
 from agents_stream.checkpoint import MARKER_PART
-from pipeline.engine import Site
 from schemas.frames import encode_frame
 from schemas.topics import DEAD, LIVE, ROWS
 from tests.agents_stream.fakes import (
     CONFIG,
     POISON,
-    CountingSite,
-    Crash,
     Log,
     LogWorker,
     a_morning,
     frame,
     frame_of,
 )
-
-
-async def _uninterrupted(frames: list[bytes], engine: Any = CountingSite) -> LogWorker:
-    log = Log()
-    log.frames = frames
-    worker = await LogWorker(log, 1, engine).open()
-    await worker.read_on()
-    await worker.agent.finish()
-    return worker
-
-
-def _rows(log: Log) -> dict[tuple[str, int, int], Any]:
-    """The newest record of each frame's rows, as the store would keep them."""
-    return {(v["site"], v["version"], v["part"]): v["tables"] for _, v in log.topic(ROWS)}
-
-
-async def _through_crashes(log: Log, crash_at: list[int], engine: Any = CountingSite) -> LogWorker:
-    """Read everything; at each crash a new owner starts from what the log holds."""
-    member = 0
-    while True:
-        member += 1
-        log.crash_after = crash_at[member - 1] if member <= len(crash_at) else None
-        try:
-            worker = await LogWorker(log, member, engine).open()
-            await worker.read_on()
-            await worker.agent.finish()
-        except Crash:
-            continue
-        return worker
-
-
-# --- crashes ------------------------------------------------------------------------------------
-
-
-async def test_a_crash_after_any_single_record_gives_the_same_totals_and_rows() -> None:
-    frames = a_morning()
-    whole = await _uninterrupted(frames)
-    records = len(whole.log.records)
-    assert records >= 100
-    for crash_after in range(1, records + 1):
-        log = Log(seed=crash_after)
-        log.frames = frames
-        worker = await _through_crashes(log, [crash_after])
-        assert worker.figures_by_site() == whole.figures_by_site(), crash_after
-        assert _rows(log) == _rows(whole.log), crash_after
-        assert (await LogWorker(log, 99).open()).next == len(frames)
-
-
-@pytest.mark.parametrize("seed", range(40))
-async def test_a_series_of_crashes_gives_the_same_totals_and_rows(seed: int) -> None:
-    frames = a_morning(40)
-    whole = await _uninterrupted(frames)
-    log = Log(seed)
-    log.frames = frames
-    steps = [log.random.randint(1, 30) for _ in range(12)]
-    crash_at = [sum(steps[: n + 1]) for n in range(len(steps))]
-    worker = await _through_crashes(log, crash_at)
-    assert worker.figures_by_site() == whole.figures_by_site()
-    assert _rows(log) == _rows(whole.log)
-    assert worker.figures.states_lost == 0
-
-
-async def test_the_real_engine_survives_a_crash_after_any_single_record() -> None:
-    frames = _calls()
-    whole = await _uninterrupted(frames, Site)
-    views = {e.site: e.view() for e in whole.agent.engines()}  # type: ignore[attr-defined]
-    assert views["north"]["all"]["queues"]["windows"]["total"]["handled"] > 3
-    records = len(whole.log.records)
-    for crash_after in range(1, records + 1, 3):
-        log = Log(seed=crash_after)
-        log.frames = frames
-        worker = await _through_crashes(log, [crash_after], Site)
-        found = {e.site: e.view() for e in worker.agent.engines()}  # type: ignore[attr-defined]
-        assert found == views, crash_after
-        assert _rows(log) == _rows(whole.log), crash_after
-
-
-def _calls() -> list[bytes]:
-    """Calls that wait, talk and end across frames, of two sites."""
-    frames, begin = [], 1_700_000_000_000
-    for offset in range(16):
-        site = "north" if offset % 4 else "south"
-        now = begin + offset * 7_000
-        events: list[dict[str, Any]] = []
-        call, earlier = f"c{offset}", f"c{offset - 1}"
-        queued = {"contact": call, "queue": "q", "channel": "voice", "direction": "inbound"}
-        events.append({"type": "contact.queued", **queued})
-        if offset % 4 > 1:
-            answer = {"contact": earlier, "agent": "a", "channel": "voice"}
-            events.append({"type": "contact.answered", **answer})
-            done = {"contact": earlier, "agent": "a", "reason": "completed"}
-            events.append({"type": "contact.released", **done})
-            events.append({"type": "contact.wrapped", "contact": earlier, "agent": "a"})
-        for i, event in enumerate(events):
-            event.update(site=site, ts=now - 3 + i)
-        frames.append(encode_frame(frame_of(site, offset, events, now)))
-    return frames
-
 
 # --- the order of promises ----------------------------------------------------------------------
 

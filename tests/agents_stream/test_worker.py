@@ -12,14 +12,18 @@ import orjson
 import pytest
 
 from agents_stream.app import EMBEDDED_SESSION_S
-from agents_stream.changelog import read_changelogs
-from agents_stream.checkpoint import recover
 from agents_stream.snapshots import Snapshot, folder_of, read_snapshot
-from agents_stream.tables import CHANGELOGS
-from pipeline.engine import Site
 from schemas.config import Config
-from schemas.topics import DEAD, ROWS
-from tests.agents_stream.harness import Feed, WorkerProcess, board_is_right, broker, read_all
+from schemas.topics import DEAD
+from tests.agents_stream.harness import (
+    Feed,
+    WorkerProcess,
+    board_is_right,
+    broker,
+    changelogs_hold_the_state,
+    read_all,
+    rows_are_complete,
+)
 
 SITES = ("north", "south", "west")
 
@@ -51,37 +55,9 @@ async def test_totals_are_exact_after_kills_at_any_moment(
     await board_is_right(feed)
     assert await worker.metric("callboard_worker_states_lost_total") == 0
     assert await worker.metric("callboard_worker_frames_missing_total") == 0
-    await _rows_are_complete(feed)
+    await rows_are_complete(feed)
     assert await worker.terminate() == 0
-    await _changelogs_hold_the_state(feed)
-
-
-async def _changelogs_hold_the_state(feed: Feed) -> None:
-    """What is in the log, read without Faust, is the engine as it was in the end."""
-    topics = [spec.name for spec in CHANGELOGS]
-    for number in range(feed.config.partitions):
-        records = await read_changelogs(feed.config.brokers, topics, number)
-        recovered = recover(records, member=1)
-        assert recovered.torn == []
-        for site, parts in recovered.sites.items():
-            assert Site.restore(parts).view() == feed.sites[site].view()
-
-
-async def _rows_are_complete(feed: Feed) -> None:
-    """Of every visit, the row of the greatest version has what the engine says in the end."""
-    newest: dict[tuple[str, str, int, str], tuple[int, str]] = {}
-    for _, value in await read_all(feed.config, ROWS):
-        record = orjson.loads(value)
-        for row in record["tables"].get("visits", []):
-            key = (record["site"], row["contact"], row["queued_at"], row["queue"])
-            if record["version"] >= newest.get(key, (-1, ""))[0]:
-                newest[key] = (record["version"], row["outcome"])
-    for site in feed.sites:
-        outcomes = [outcome for key, (_, outcome) in newest.items() if key[0] == site]
-        total = feed.right(site)["all"]["queues"]["windows"]["total"]
-        assert len(outcomes) == total["offered"]
-        assert outcomes.count("answered") == total["answered"]
-        assert outcomes.count("abandoned") == total["abandoned"]
+    await changelogs_hold_the_state(feed)
 
 
 @pytest.mark.timeout(480)
@@ -106,7 +82,7 @@ async def test_a_worker_that_was_paused_for_longer_than_its_session_is_exact_aga
         assert await worker.metric("callboard_worker_states_lost_total") == 0
         assert await worker.metric("callboard_worker_frames_missing_total") == 0
     assert await worker.terminate() == 0
-    await _changelogs_hold_the_state(feed)
+    await changelogs_hold_the_state(feed)
 
 
 @pytest.mark.timeout(480)
