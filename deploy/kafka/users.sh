@@ -6,7 +6,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 bin=${KAFKA_BIN:-/opt/kafka/bin}
-server=${KAFKA_SERVER:-localhost:9090}
+server=${KAFKA_SERVER:-127.0.0.1:9090}
 export KAFKA_HEAP_OPTS=${KAFKA_HEAP_OPTS:--Xmx96m}
 if [ "${1:-}" = print ]; then run() { echo "$*"; }; else run() { "$@" > /dev/null; }; fi
 

@@ -12,7 +12,9 @@ random() { head -c 24 /dev/urandom | od -An -vtx1 | tr -d ' \n'; }
 digest() { printf '%s' "$1" | sha256sum | cut -d' ' -f1; }
 
 for name in door_token customer_key grafana_admin_password clickhouse_admin_password clickhouse_writer_password \
-  clickhouse_migrator_password clickhouse_grafana_password clickhouse_board_password board_session_key; do
+  clickhouse_migrator_password clickhouse_grafana_password clickhouse_board_password board_session_key \
+  kafka_door_password kafka_ingest_password kafka_worker_password kafka_sink_password kafka_board_password \
+  kafka_operator_password kafka_source_password; do
   if [ ! -s "$name" ]; then
     random > "$name.new"
     mv "$name.new" "$name"

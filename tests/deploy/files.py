@@ -23,11 +23,12 @@ PINNED = re.compile(r"[a-z0-9./-]+:[\w.-]+@sha256:[0-9a-f]{64}")
 
 
 @cache
-def compose(**variables: str) -> dict[str, Any]:
+def compose(*overlays: str, **variables: str) -> dict[str, Any]:
     """docker-compose.yml with every profile, as `docker compose config` resolves it."""
+    files = [word for name in ("docker-compose.yml", *overlays) for word in ("--file", name)]
     kept = {k: v for k, v in os.environ.items() if not k.startswith("CALLBOARD_")}
     done = subprocess.run(
-        [str(BIN / "docker-compose"), "--profile", "*", "config", "--format", "json"],
+        [str(BIN / "docker-compose"), *files, "--profile", "*", "config", "--format", "json"],
         cwd=ROOT,
         env={**kept, **variables},
         capture_output=True,

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,27 @@ import pytest
 import yaml
 
 from pipeline.cli.main import COMMANDS
+from schemas.access import USERS, UserName, principal_of
 from schemas.config import Config, misspelt_variables
 from schemas.settings import load_site_file
 from tests.dashboards.push.grafana_api import running
 from tests.deploy.files import BIN, KNOWN, PINNED, ROOT, compose
 from tests.programs import program
 
-JOBS = ("topics", "migrate", "alerts", "grafana-push", "backfill")
+JOBS = ("topics", "migrate", "alerts", "grafana-push", "backfill", "tools")
 OURS = ("door", "ingest", "worker", "sink", "board", *JOBS, "simulate")
 ROLES = ("door", "ingest", "worker", "sink", "board")
+USER_OF: dict[str, UserName] = {
+    "door": "door",
+    "ingest": "ingest",
+    "worker": "worker",
+    "sink": "sink",
+    "board": "board",
+    "topics": "operator",
+    "backfill": "operator",
+    "tools": "operator",
+}
+"""Which user of Kafka a service is; the others do not speak to it."""
 
 
 def services() -> dict[str, dict[str, Any]]:
@@ -64,6 +77,74 @@ def test_a_role_can_read_its_environment(name: str, tmp_path: Path) -> None:
             assert Path(value).name in [one["source"] for one in given]
     assert misspelt_variables(environ) == []
     Config.from_env(environ)
+
+
+def test_each_service_is_a_user_of_kafka_with_its_own_password_alone() -> None:
+    for name, service in services().items():
+        given = {one["source"] for one in service.get("secrets") or ()}
+        passwords = {secret for secret in given if secret.startswith("kafka_")}
+        environ = service.get("environment") or {}
+        if name in USER_OF:
+            assert environ["CALLBOARD_KAFKA_USER"] == principal_of(USER_OF[name])
+            assert passwords == {f"kafka_{USER_OF[name]}_password"}
+            where = environ["CALLBOARD_KAFKA_PASSWORD_FILE"]
+            assert where == f"/run/secrets/kafka_{USER_OF[name]}_password"
+        elif name == "kafka-users":
+            assert passwords == {f"kafka_{user}_password" for user in USERS}
+        else:
+            assert not passwords, name
+            assert "CALLBOARD_KAFKA_USER" not in environ, name
+
+
+def test_only_from_its_own_container_is_kafka_reached_without_a_user() -> None:
+    environ = services()["kafka"]["environment"]
+    protocols = dict(
+        pair.split(":") for pair in environ["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"].split(",")
+    )
+    listeners = dict(one.split("://") for one in environ["KAFKA_LISTENERS"].split(","))
+    assert set(protocols) == set(listeners)
+    for name, address in listeners.items():
+        if protocols[name] == "PLAINTEXT":
+            assert address.startswith("127.0.0.1:"), name
+        else:
+            assert protocols[name] == "SASL_PLAINTEXT"
+            variable = f"KAFKA_LISTENER_NAME_{name}_SCRAM___SHA___512_SASL_JAAS_CONFIG"
+            assert environ[variable].endswith("ScramLoginModule required;")
+    published = {port["target"] for port in services()["kafka"]["ports"]}
+    assert {int(listeners[n].split(":")[1]) for n in ("LOCAL", "CONTROLLER")}.isdisjoint(published)
+    assert environ["KAFKA_AUTHORIZER_CLASS_NAME"].endswith(".StandardAuthorizer")
+    assert environ["KAFKA_SUPER_USERS"] == "User:ANONYMOUS"
+    assert "KAFKA_ALLOW_EVERYONE_IF_NO_ACL_FOUND" not in environ
+
+
+def test_the_users_of_kafka_are_made_with_what_is_mounted_and_asked_where_it_listens(
+    tmp_path: Path,
+) -> None:
+    service = services()["kafka-users"]
+    assert service["network_mode"] == "service:kafka"
+    for volume in service["volumes"]:
+        (tmp_path / Path(volume["target"]).name).write_bytes(Path(volume["source"]).read_bytes())
+    printed = subprocess.run(
+        ["/bin/bash", str(tmp_path / "users.sh"), "print"],
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    local = services()["kafka"]["environment"]["KAFKA_LISTENERS"].split("LOCAL://")[1].split(",")[0]
+    lines = printed.splitlines()
+    assert all(f"--bootstrap-server {local} " in line for line in lines)
+    for name, user in USERS.items():
+        principal = principal_of(name)
+        assert sum(f"--entity-name {principal} " in line for line in lines) == 1
+        mine = [line for line in lines if f"--allow-principal User:{principal} " in line]
+        assert len(mine) == len(list(user.acls()))
+        for line, acl in zip(mine, user.acls(), strict=True):
+            words = line.split()
+            told = {w: [b for a, b in pairwise(words) if a == w] for w in words if w[:2] == "--"}
+            assert told["--operation"] == list(acl.operations)
+            assert told[f"--{acl.kind}"] == list(acl.names)
+            assert told["--resource-pattern-type"][0].startswith(acl.pattern)
 
 
 def test_variables_of_the_shell_are_named_in_the_settings_or_are_those_of_the_file() -> None:
@@ -129,6 +210,7 @@ def test_what_is_waited_for_comes_first() -> None:
         return {k: v["condition"] for k, v in services()[name]["depends_on"].items()}
 
     done = "service_completed_successfully"
+    assert needs("topics")["kafka-users"] == done
     for name in ROLES:
         assert needs(name)["kafka"] == "service_healthy"
         assert needs(name)["topics"] == done

@@ -17,15 +17,18 @@ import pytest
 import yaml
 
 from pipeline.cli.main import COMMANDS
+from schemas.access import USERS, principal_of
 from schemas.config import Config, misspelt_variables
-from schemas.topics import TOPICS
+from tests.certificates import Authority
 from tests.deploy.files import BIN, KNOWN, OVERLAYS, PINNED, ROOT, compose, manifests, of_kind
+from tests.deploy.test_compose import USER_OF
 
 VERSION = "1.32"
 ROLES = ("door", "ingest", "worker", "sink", "board")
 # Kinds of operators: their version, and what each must have below `spec`.
 CUSTOM: dict[str, tuple[str, tuple[str, ...]]] = {
     "Kafka": ("kafka.strimzi.io/v1", ("kafka.listeners", "kafka.config", "entityOperator")),
+    "KafkaUser": ("kafka.strimzi.io/v1", ("authentication.type", "authorization.acls")),
     "KafkaNodePool": ("kafka.strimzi.io/v1", ("replicas", "roles", "storage.volumes")),
     "ClickHouseInstallation": (
         "clickhouse.altinity.com/v1",
@@ -75,16 +78,29 @@ def config_map(overlay: str, prefix: str) -> dict[str, str]:
     return data
 
 
+def environment(overlay: str, name: str) -> dict[str, str]:
+    """What a container is given; values that come of secrets are `secret`."""
+    given = container(overlay, name)
+    maps = [source["configMapRef"]["name"] for source in given["envFrom"]]
+    environ: dict[str, str] = {}
+    for one in maps:
+        environ |= of_kind(overlay, "ConfigMap")[one]["data"]
+    return environ | {one["name"]: one.get("value", "secret") for one in given.get("env", ())}
+
+
 @each_overlay
 @pytest.mark.parametrize("name", [*ROLES, "topics", "migrate"])
-def test_a_role_can_read_its_environment(overlay: str, name: str) -> None:
+def test_a_role_can_read_its_environment(overlay: str, name: str, tmp_path: Path) -> None:
     given = container(overlay, name)
     assert given["args"][0] in COMMANDS
-    environ = config_map(overlay, "callboard-config") | {
-        one["name"]: one.get("value", "secret") for one in given.get("env", ())
-    }
+    environ = environment(overlay, name)
     assert set(environ) <= KNOWN
     assert misspelt_variables(environ) == []
+    for variable, path in environ.items():
+        if variable.endswith("_CA_FILE"):
+            mounted = [one["mountPath"] for one in given["volumeMounts"]]
+            assert str(Path(path).parent) in mounted
+            environ[variable] = str(Authority(tmp_path).file)
     config = Config.from_env(environ)
     if name in ROLES:
         (port,) = given["ports"]
@@ -150,7 +166,8 @@ def test_what_is_referred_to_exists(overlay: str) -> None:
         for one in container(overlay, name).get("env", ()):
             if "valueFrom" in one:
                 key = one["valueFrom"]["secretKeyRef"]
-                assert re.search(rf"{key['name']}\b.*\b{key['key']}\b", secrets, re.DOTALL)
+                if key["name"] not in of_kind(overlay, "KafkaUser"):  # Strimzi makes theirs
+                    assert re.search(rf"{key['name']}\b.*\b{key['key']}\b", secrets, re.DOTALL)
 
 
 @each_overlay
@@ -188,14 +205,59 @@ def test_every_dashboard_is_brought(overlay: str) -> None:
     assert brought == wanted
 
 
-def test_the_acls_cover_every_topic_and_group() -> None:
-    user = yaml.safe_load((ROOT / "deploy/kubernetes/kafka-user.yaml").read_text())
-    assert (user["apiVersion"], user["kind"]) == ("kafka.strimzi.io/v1", "KafkaUser")
-    acls = user["spec"]["authorization"]["acls"]
-    prefixes = [a["resource"]["name"] for a in acls if a["resource"]["type"] == "topic"]
-    for topic in [*(spec.name for spec in TOPICS), "callboard-agents-state-changelog"]:
-        assert any(topic.startswith(prefix) for prefix in prefixes), topic
-    assert all(isinstance(acl["operations"], list) for acl in acls)
+@each_overlay
+def test_every_user_of_kafka_has_just_its_rights(overlay: str) -> None:
+    users = of_kind(overlay, "KafkaUser")
+    assert set(users) == {principal_of(name) for name in USERS}
+    for name, user in USERS.items():
+        manifest = users[principal_of(name)]
+        assert manifest["metadata"]["labels"]["strimzi.io/cluster"] == "callboard"
+        assert manifest["spec"]["authentication"] == {"type": "scram-sha-512"}
+        given = {
+            (acl["resource"]["type"], acl["resource"]["name"], acl["resource"]["patternType"])
+            + tuple(acl["operations"])
+            for acl in manifest["spec"]["authorization"]["acls"]
+        }
+        assert given == {
+            (acl.kind, thing, acl.pattern, *acl.operations)
+            for acl in user.acls()
+            for thing in acl.names
+        }
+
+
+@each_overlay
+def test_each_pod_is_the_user_that_its_service_is_in_compose(overlay: str) -> None:
+    for name in pods(overlay):
+        environ = environment(overlay, name)
+        if name not in USER_OF:
+            assert not [v for v in environ if v.startswith("CALLBOARD_KAFKA_")], name
+            continue
+        user = principal_of(USER_OF[name])
+        assert environ["CALLBOARD_KAFKA_USER"] == user
+        assert environ["CALLBOARD_KAFKA_SECURITY"] == "sasl_ssl"
+        secrets = [
+            one["valueFrom"]["secretKeyRef"]
+            for one in container(overlay, name)["env"]
+            if one["name"] == "CALLBOARD_KAFKA_PASSWORD"
+        ]
+        assert secrets == [{"name": user, "key": "password"}]
+        (ca,) = (v for v in pods(overlay)[name]["spec"]["volumes"] if v["name"] == "kafka-ca")
+        cluster = next(iter(of_kind(overlay, "Kafka")))
+        assert ca["secret"]["secretName"] == f"{cluster}-cluster-ca-cert"
+
+
+@each_overlay
+def test_kafka_is_reached_by_tls_and_a_user_alone(overlay: str) -> None:
+    kafka = of_kind(overlay, "Kafka")["callboard"]["spec"]
+    (listener,) = kafka["kafka"]["listeners"]
+    assert listener["tls"] is True
+    assert listener["authentication"] == {"type": "scram-sha-512"}
+    assert kafka["kafka"]["authorization"] == {"type": "simple"}
+    assert "userOperator" in kafka["entityOperator"]
+    bootstrap = config_map(overlay, "callboard-config")["CALLBOARD_BOOTSTRAP"]
+    assert bootstrap == f"callboard-kafka-bootstrap:{listener['port']}"
+    policy = of_kind(overlay, "NetworkPolicy")["callboard-roles"]["spec"]["egress"]
+    assert {"protocol": "TCP", "port": listener["port"]} in policy[-1]["ports"]
 
 
 def test_production_has_no_single_copy_and_more_partitions_than_workers() -> None:
