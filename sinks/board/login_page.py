@@ -24,6 +24,8 @@ def login_page(root: str) -> str:
         "<h1>Log in</h1>\n"
         '<p class="note">With the token that the keeper of this board gave you.</p>\n'
         '<form id="login" method="post" novalidate>\n'
+        # Keepers of passwords want a name beside them.
+        '<input type="text" name="username" value="callboard" autocomplete="username" hidden>\n'
         '<label for="token">Token</label>\n'
         '<div class="field"><input id="token" name="token" type="password" required '
         'autocomplete="current-password" autocapitalize="none" spellcheck="false" '
