@@ -25,6 +25,8 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, AppT
 from mode.utils.queues import FlowControlEvent
 
+from schemas.logs import about
+
 log = logging.getLogger(__name__)
 
 FETCH_MAX_WAIT_MS = 100
@@ -85,7 +87,8 @@ class Consumer(driver.Consumer):
             if offset is not None:
                 moved[tp] = offset
         if moved:
-            log.info("reading on where the state ends: %s", _shown(moved))
+            place = about(topic=self.topic)
+            log.info("reading on where the state ends: %s", _shown(moved), extra=place)
             await self._thread.seek_wait(moved)
             self._committed_offset.update({tp: at or None for tp, at in moved.items()})
         super().resume_partitions({tp for tp in frames if self.positions.holds(tp.partition)})

@@ -28,6 +28,7 @@ import orjson
 from agents_stream.checkpoint import version_of
 from agents_stream.engines import Engine, EngineType
 from schemas.config import Config
+from schemas.logs import about
 from sinks.prometheus.figures import WorkerFigures
 
 log = logging.getLogger(__name__)
@@ -234,7 +235,8 @@ class SnapshotWriter:
             path = await asyncio.to_thread(write_snapshot, self._root, snapshot)
             await asyncio.to_thread(prune_snapshots, self._root, engine.site)
         except OSError as error:
-            log.error("site %s: no snapshot: %s", engine.site, error)
+            place = about(site=engine.site, offset=engine.offset, epoch=engine.epoch)
+            log.error("no snapshot: %s", error, extra=place)
             self._figures.snapshot_failures += 1
             return
         self._figures.snapshots += 1
@@ -262,7 +264,8 @@ class Restorer:
         snapshot = read_snapshot(path)
         if snapshot.site != site:
             raise SnapshotError(f"{path}: holds site {snapshot.site!r}, not {site!r}")
-        log.info("site %s: restored from %s, journal %d", site, path.name, snapshot.journal)
+        told = "restored from %s, journal %d"
+        log.info(told, path.name, snapshot.journal, extra=about(site=site))
         return self._engine.restore(snapshot.parts)
 
 

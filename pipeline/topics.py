@@ -28,6 +28,7 @@ from aiokafka.errors import KafkaError, for_code
 from aiokafka.partitioner import murmur2
 
 from schemas.brokers import Brokers
+from schemas.logs import about
 from schemas.topics import TOPICS, TopicSpec
 
 log = logging.getLogger(__name__)
@@ -195,7 +196,8 @@ async def _create(admin: Any, specs: Iterable[TopicSpec], partitions: int) -> se
         code, name = outcome["error_code"], outcome["topic"]
         if code == 0:
             created.add(name)
-            log.info("created topic %s: %d partitions, %d replicas", name, partitions, replicas)
+            told = "created: %d partitions, %d replicas"
+            log.info(told, partitions, replicas, extra=about(topic=name))
         elif code in _FORBIDDEN:
             forbidden.append(name)
         elif code != _ALREADY_EXISTS:

@@ -17,6 +17,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import aiohttp
 import orjson
 
+from schemas.logs import about
+
 EVENTS_PATH = "/v1/events"
 SOURCES_PATH = "/v1/sources/"
 """With the name of a platform after it: where its payloads are taken."""
@@ -155,8 +157,8 @@ class DoorClient:
 
     async def _send_halves(self, site: str, payloads: list[bytes]) -> Receipt:
         if len(payloads) == 1:
-            log.warning("site %s: the door finds an event of %d bytes too large, left out",
-                        site, len(payloads[0]))  # fmt: skip
+            told = "the door finds an event of %d bytes too large, left out"
+            log.warning(told, len(payloads[0]), extra=about(site=site))
             return Receipt(0, 1, [(1, "too large")])
         middle = len(payloads) // 2
         receipt = await self._send_site(site, payloads[:middle])
@@ -172,7 +174,7 @@ class DoorClient:
                 self._met = True
                 text = await response.read()
                 if response.status == 200:
-                    return _receipt(text, len(payloads))
+                    return _receipt(text, len(payloads), site)
                 return _obstacle(response.status, response.headers.get("Retry-After"), text)
         except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
             raise DoorRefused(f"{_shown(self._url)} is no address of a door") from None
@@ -204,7 +206,7 @@ def _obstacle(status: int, retry_after: str | None, text: bytes) -> _Obstacle:
     return _Obstacle(f"{status} {said}".strip(), seconds)
 
 
-def _receipt(text: bytes, sent: int) -> Receipt:
+def _receipt(text: bytes, sent: int, site: str) -> Receipt:
     try:
         answer = orjson.loads(text)
         count = int(answer["refused_count"])
@@ -213,7 +215,10 @@ def _receipt(text: bytes, sent: int) -> Receipt:
         # Whatever answers here, 200 says that all is safe.
         return Receipt(sent, 0)
     if count:
-        log.warning("the door refused %d of %d events: %s", count, sent, text[:300])
+        said = text[:300].decode("utf-8", "replace")
+        log.warning(
+            "the door refused %d of %d events: %s", count, sent, said, extra=about(site=site)
+        )
     return Receipt(sent - count, count, told)
 
 

@@ -17,6 +17,7 @@ from urllib.parse import quote
 from pipeline.collect.door_client import DoorClient
 from pipeline.collect.tail import position
 from pipeline.collect.tail.follower import QUIET_S, Batch, Follower
+from schemas.logs import about
 
 log = logging.getLogger(__name__)
 
@@ -58,9 +59,8 @@ async def collect(
     """
     kept = position.load(job.state)
     follower = Follower(job.log, kept, job.from_end, quiet_s)
-    log.info("following %s for site %s, from %s", job.log, job.site,
-             "where it was left" if kept else "its end" if job.from_end else "its beginning",
-             )  # fmt: skip
+    where = "where it was left" if kept else "its end" if job.from_end else "its beginning"
+    log.info("following %s from %s", job.log, where, extra=about(site=job.site))
     try:
         while True:
             batch = follower.next_batch()

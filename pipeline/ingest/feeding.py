@@ -17,6 +17,7 @@ import orjson
 
 from pipeline.ingest.journal import FIRST
 from schemas.config import Config
+from schemas.logs import about
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,8 @@ class Restored:
         except FileNotFoundError:
             return cls()
         if obj.get("epoch") != epoch:
-            log.warning("%s is of epoch %s, not %d", data_dir / "epoch.json", obj["epoch"], epoch)
+            told = "%s is of epoch %s, not of this one"
+            log.warning(told, data_dir / "epoch.json", obj["epoch"], extra=about(epoch=epoch))
             return cls()
         sites = obj.get("restore", {})
         return cls({site: entry["journal"] for site, entry in sites.items()}, obj.get("prune", 0))

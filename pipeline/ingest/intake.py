@@ -26,6 +26,7 @@ from pipeline.ingest.raw import ALERT_FORMAT, RawRecord
 from pipeline.topics import partition_of
 from schemas.config import Config
 from schemas.health import Pulse
+from schemas.logs import about
 from schemas.topics import ALERTS, RAW
 
 log = logging.getLogger(__name__)
@@ -239,7 +240,9 @@ class Intake:
         self._fed = Fed(epoch, self._journal.next_seq - 1, complete=True)
         self._mark()
         if count:
-            log.info("fed %d records of the journal in %.1f s", count, time.monotonic() - started)
+            span = time.monotonic() - started
+            place = about(topic=RAW, epoch=epoch)
+            log.info("fed %d records of the journal in %.1f s", count, span, extra=place)
 
     async def _mark_progress(self) -> None:
         while True:

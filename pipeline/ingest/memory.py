@@ -30,6 +30,7 @@ from pipeline.sources import SOURCES
 from pipeline.topics import ends_as_fetched, partition_of
 from schemas.brokers import Brokers
 from schemas.config import Config
+from schemas.logs import about
 from schemas.topics import MEMORY
 
 log = logging.getLogger(__name__)
@@ -130,7 +131,9 @@ def _packed(key: StreamKey, held: Remembered) -> bytes:
     value = zlib.compress(orjson.dumps(told), 1)
     if len(value) <= MAX_MEMORY_BYTES:
         return value
-    log.error("site %s: what %s remembers takes %d bytes and is not kept", *key, len(value))
+    site, source = key
+    place = about(site=site, offset=held.offset)
+    log.error("what %s remembers takes %d bytes and is not kept", source, len(value), extra=place)
     return zlib.compress(orjson.dumps({**told, "memory": None}), 1)
 
 
@@ -173,7 +176,8 @@ def take_up(memories: Memories, epoch: int, record: Any) -> None:
             held = Remembered(told["offset"], told["memory"], told.get("journal", -1))
             memories[site, name] = held
     except (ValueError, TypeError, KeyError, zlib.error) as error:
-        log.warning("a record of %s at %d cannot be read: %r", MEMORY, record.offset, error)
+        place = about(topic=MEMORY, partition=record.partition, offset=record.offset, epoch=epoch)
+        log.warning("a record cannot be read: %r", error, extra=place)
 
 
 def recall_journal(config: Config, streams: Mapping[int, Streams]) -> None:

@@ -23,6 +23,7 @@ from pipeline.ingest.site_state import Told
 from pipeline.topics import ends_as_fetched
 from schemas.brokers import Brokers
 from schemas.frames import Frame, FrameError, decode_frame
+from schemas.logs import about
 from schemas.settings import SettingsError, parse_site
 from schemas.topics import FRAMES
 
@@ -107,7 +108,8 @@ def past_of(records: Iterable[ConsumerRecord], partition: int, epoch: int) -> tu
         try:
             frame = decode_frame(record.value)
         except FrameError as error:
-            log.warning("frame %s/%d at %d: %s", FRAMES, partition, record.offset, error)
+            place = about(topic=FRAMES, partition=partition, offset=record.offset)
+            log.warning("a frame cannot be read: %s", error, extra=place)
             continue
         if frame.epoch != epoch:
             past, complete = {}, True
@@ -142,4 +144,5 @@ def _apply(past: Past, frame: Frame, partition: int) -> None:
         try:
             held.told = Told.of(parse_site(frame.settings, f"frame of {frame.site}"))
         except SettingsError as error:
-            log.warning("%s", error)
+            place = about(site=frame.site, topic=FRAMES, partition=partition, epoch=frame.epoch)
+            log.warning("%s", error, extra=place)

@@ -16,6 +16,7 @@ from pathlib import Path
 from watchfiles import awatch
 
 from pipeline.sources.options import load_site
+from schemas.logs import about
 from schemas.settings import SettingsError, SiteSettings
 
 log = logging.getLogger(__name__)
@@ -103,7 +104,7 @@ class SettingsFolder:
         except (SettingsError, OSError) as error:
             kept = held.settings if held is not None else None
             stays = f"; site {kept.site} keeps its last good settings" if kept else ""
-            log.error("%s%s", error, stays)
+            log.error("%s%s", error, stays, extra=about(site=kept.site if kept else None))
             return _File(fingerprint, kept, str(error))
 
     def _settle(self) -> None:

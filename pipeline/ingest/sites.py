@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline.ingest.site_state import SiteState, Told, fixed_of
+from schemas.logs import about
 from schemas.settings import SiteSettings
 
 log = logging.getLogger(__name__)
@@ -89,5 +90,6 @@ def refused_changes(wanted: SiteSettings, fixed: Mapping[str, Any]) -> dict[str,
             key,
             value,
             getattr(wanted, key),
+            extra=about(site=wanted.site),
         )
     return refused

@@ -21,7 +21,9 @@ from pipeline.sources import SOURCES
 from pipeline.sources.capture import begin, defect, translate_safely
 from pipeline.sources.source import Event, Translator, Unread
 from schemas.events import EventError, parse_payload, readable_site, validate_event
+from schemas.logs import about
 from schemas.settings import SiteSettings
+from schemas.topics import RAW
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +102,9 @@ class Streams:
         except Rejected:
             raise
         except Exception as error:  # a defect met in one payload must not stop the others
-            log.error("a payload in the format %s cannot be translated: %s", name, defect(error))
+            place = about(site=site, topic=RAW, offset=offset)
+            told = "a payload in the format %s cannot be translated: %s"
+            log.error(told, name, defect(error), extra=place)
             raise Rejected("unreadable", "payload", f"not translated: {defect(error)}") from error
         for event in events:
             self._customers.hide(event)
@@ -181,8 +185,8 @@ def _translator(name: str, settings: SiteSettings, memory: object = None) -> Tra
     try:
         translator.recall(memory)
     except Exception as error:  # as an earlier version wrote it: no payload may suffer for that
-        told = "site %s: what %s remembered cannot be read and is forgotten: %s"
-        log.error(told, settings.site, name, type(error).__name__)
+        told = "what %s remembered cannot be read and is forgotten: %s"
+        log.error(told, name, type(error).__name__, extra=about(site=settings.site))
         return begin(SOURCES[name], None, settings)
     return translator
 

@@ -36,6 +36,7 @@ from schemas.access import USERS
 from schemas.clock import Clock
 from schemas.config import Config
 from schemas.health import Pulse
+from schemas.logs import about
 from schemas.operator_page import OperatorPage
 from schemas.topics import RAW
 
@@ -128,7 +129,7 @@ class Ingest:
                 await self.session.start()
             await self.session.work(stop, changed)
         except (KafkaError, OSError, TimeoutError) as error:
-            log.warning("session lost, beginning again: %r", error)
+            log.warning("session lost, beginning again: %r", error, extra=about(topic=RAW))
             self.session.abandon()
         finally:
             with self.pulse.waiting("the broker"):
@@ -264,7 +265,8 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
                 await asyncio.to_thread(recall_journal, config, unread)
         self._opened_at = time.monotonic()
         self._metrics.partitions.set(len(self.partitions))
-        log.info("reading %d partitions of %s", len(self.partitions), RAW)
+        place = about(topic=RAW, epoch=config.epoch)
+        log.info("reading %d partitions of %s", len(self.partitions), RAW, extra=place)
 
     def _go_back(self, tp: TopicPartition, start: int, records: Records) -> None:
         """Read again what came after a translator's memory was kept."""
@@ -323,7 +325,8 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
             with self._ingest.pulse.waiting("the broker"):
                 await asyncio.wait_for(self._consumer.commit(offsets), COMMIT_TIMEOUT_S)
         except (KafkaError, TimeoutError) as error:
-            log.warning("offsets not committed, will be again: %r", error)
+            place = about(topic=RAW, partition=min(news), offset=news[min(news)])
+            log.warning("offsets not committed, will be again: %r", error, extra=place)
             return
         self._committed.update(news)
 

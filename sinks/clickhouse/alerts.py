@@ -25,9 +25,10 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from schemas.config import Config
 from schemas.health import Pulse
+from schemas.logs import about
 from schemas.moments import from_datetime
 from schemas.topics import ALERTS, DEAD, HEADER_RECEIVED
-from sinks.clickhouse.batch import BadRow, Batch, Lines, Place, dead_letter
+from sinks.clickhouse.batch import BadRow, Batch, Lines, Place, dead_letter, place_of
 from sinks.clickhouse.metrics import ALERT_HISTORY, SinkMetrics
 from sinks.clickhouse.tables import FIRST_MS, LAST_MS
 from sinks.clickhouse.writer import Stopped, Store, Writer
@@ -51,6 +52,8 @@ FIGURES = ("value", "numerator", "denominator", "target")
 """Annotations that are numbers."""
 WATCHDOGS = frozenset({"CallboardWatchdog", "Watchdog"})
 """Alerts that always fire, to show that delivery works: they have no history."""
+
+_PLACE = about(topic=ALERTS)
 
 Row = dict[str, Any]
 
@@ -258,9 +261,9 @@ class AlertSink:
             try:
                 await self._session(stop)
             except (KafkaError, OSError, TimeoutError, BegunAnew) as error:
-                log.warning("alerts: session lost, beginning again: %r", error)
+                log.warning("session lost, beginning again: %r", error, extra=_PLACE)
             except Exception:
-                log.exception("alerts: session failed, beginning again")
+                log.exception("session failed, beginning again", extra=_PLACE)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), PAUSE_S)
         self._pulse.rest()
@@ -278,7 +281,7 @@ class AlertSink:
                 consumer.subscribe([ALERTS])
             await self._work(consumer, writer, stop)
         except Stopped:
-            log.info("alerts: the rest is left to the next")
+            log.info("the rest is left to the next", extra=_PLACE)
         finally:
             for end in (consumer, self._producer):
                 if end is not None:
@@ -314,10 +317,7 @@ class AlertSink:
             self._metrics.alerts.labels(status).inc(count)
 
     async def _bury(self, bad: BadRow) -> None:
-        place = bad.place
-        log.error(
-            "bad alert: partition=%d offset=%d: %s", place.partition, place.offset, bad.detail
-        )
+        log.error("bad alert: %s", bad.detail, extra=place_of(bad, ALERTS))
         self._metrics.bad_rows.labels(TABLE).inc()
         if self._producer is None:
             self._producer = AIOKafkaProducer(**self._config.brokers.arguments(), acks="all")
@@ -331,4 +331,5 @@ async def _commit(consumer: Any, tp: TopicPartition, offset: int) -> None:
     try:
         await asyncio.wait_for(consumer.commit({tp: offset}), REQUEST_S)
     except (CommitFailedError, IllegalStateError):
-        log.info("alerts: partition %d has gone to another sink", tp.partition)
+        place = about(topic=ALERTS, partition=tp.partition, offset=offset)
+        log.info("the partition has gone to another sink", extra=place)

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from schemas.logs import About, about
 from schemas.topics import ROWS
 from sinks.clickhouse.tables import FIRST_MS, LAST_MS, PROGRESS, TABLES, RowError
 
@@ -38,6 +39,18 @@ class BadRow:
     field: str
     detail: str
     payload: bytes
+
+
+def place_of(bad: BadRow, topic: str) -> About:
+    """Where a bad row stood, for a line of the log."""
+    place = bad.place
+    return about(
+        site=place.site or None,
+        topic=topic,
+        partition=place.partition,
+        offset=place.offset,
+        epoch=place.epoch,
+    )
 
 
 def dead_letter(bad: BadRow, topic: str, reason: str) -> tuple[bytes, bytes]:

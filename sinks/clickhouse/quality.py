@@ -26,6 +26,7 @@ from aiokafka.errors import KafkaError
 
 from schemas.brokers import Brokers
 from schemas.live import QUALITY, QUALITY_WINDOWS, encode_live, live_record, record_key
+from schemas.logs import About, about
 from schemas.topics import LIVE
 from sinks.clickhouse.metrics import SinkMetrics
 from sinks.clickhouse.writer import HttpStore, Unavailable
@@ -118,7 +119,7 @@ class Quality:
         try:
             known = await self._progress(partitions)
         except Unavailable as error:
-            self._failed("the store does not say how far it is", error)
+            self._failed("the store does not say how far it is", error, about())
             return
         for site in known:
             for window in QUALITY_WINDOWS:
@@ -126,21 +127,23 @@ class Quality:
         self._metrics.quality_seconds.set(time.monotonic() - began)
 
     async def _window(self, site: _Progress, window: str) -> None:
+        place = about(site=site.site, topic=LIVE, partition=site.partition)
         try:
             said = await self._ask_window(site, window)
             for key, value in _records(site, window, said):
                 await self._send(key, value, site.partition)
         except (Unavailable, KafkaError, OSError, TimeoutError) as error:
-            self._failed(f"{window} of {site.site}", error)
+            self._failed(window, error, place)
         except Exception as error:  # a defect here must not end the sink, nor stay unseen
-            log.exception("quality: unexpected")
-            self._failed(f"{window} of {site.site}", error)
+            log.exception("quality: unexpected", extra=place)
+            self._failed(window, error, place)
         else:
             self._metrics.quality.show(site.site, window, site.at, said["all"])
 
-    def _failed(self, what: str, error: Exception) -> None:
+    def _failed(self, what: str, error: Exception, place: About) -> None:
         self._metrics.quality.failures.inc()
-        log.warning("quality is not told: %s: %s", what, error or type(error).__name__)
+        reason = str(error) or type(error).__name__
+        log.warning("quality is not told: %s: %s", what, reason, extra=place)
 
     async def _progress(self, partitions: Collection[int]) -> list[_Progress]:
         rows = await self._ask(

@@ -25,10 +25,11 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from schemas.config import Config
 from schemas.health import Pulse
+from schemas.logs import about
 from schemas.operator_page import OperatorPage
 from schemas.topics import DEAD, ROWS
 from sinks.clickhouse.alerts import AlertSink
-from sinks.clickhouse.batch import BadRow, Batch, dead_letter
+from sinks.clickhouse.batch import BadRow, Batch, dead_letter, place_of
 from sinks.clickhouse.metrics import SinkMetrics
 from sinks.clickhouse.migrate import MigrationError, load
 from sinks.clickhouse.page import serve
@@ -204,7 +205,7 @@ class Sink:
             self.session = session
             await session.work()
         except (KafkaError, OSError, TimeoutError, TopicChanged) as error:
-            log.warning("session lost, beginning again: %r", error)
+            log.warning("session lost, beginning again: %r", error, extra=about(topic=ROWS))
             await _pause(self.stopping, 1.0)
         finally:
             self.session = None
@@ -357,6 +358,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
 
     async def _write(self, batch: Batch) -> None:
         self._writing, self._lost = batch.partition, False
+        place = about(topic=ROWS, partition=batch.partition, offset=batch.first)
         try:
             bad = batch.bad + await self._writer.write(batch)
             for row in bad:
@@ -364,15 +366,12 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
             await self._commit(batch)
             self._metrics.batches.inc()
         except Stopped:
-            log.info("left to the next: partition %d from %d", batch.partition, batch.first)
+            log.info("left to the next", extra=place)
         finally:
             self._writing = -1
 
     async def _bury(self, bad: BadRow) -> None:
-        log.error(
-            "bad row: table=%s partition=%d offset=%d: %s",
-            *(bad.field, bad.place.partition, bad.place.offset, bad.detail),
-        )
+        log.error("bad row of %s: %s", bad.field, bad.detail, extra=place_of(bad, ROWS))
         self._metrics.bad_rows.labels(bad.field).inc()
         if self._producer is None:
             self._producer = AIOKafkaProducer(**self._sink.config.brokers.arguments(), acks="all")
@@ -388,7 +387,8 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
             with self._pulse.waiting("the broker"):
                 await asyncio.wait_for(self._consumer.commit(offsets), REQUEST_S)
         except (CommitFailedError, IllegalStateError):
-            log.info("partition %d has gone to another sink", batch.partition)
+            place = about(topic=ROWS, partition=batch.partition, offset=batch.last)
+            log.info("the partition has gone to another sink", extra=place)
             return
         self._written[batch.partition] = batch.last + 1
 

@@ -29,6 +29,7 @@ from pipeline.ingest.reading import Refusal
 from pipeline.sources import SOURCES
 from schemas.clock import Clock
 from schemas.config import Config
+from schemas.logs import about
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ class Hooks:
             raise Refusal(415, f"content type {request.content_type} is not taken, send {kinds}")
         secrets = self._secrets.of(site, source)
         if not believed and not secrets and not self._open(request):
-            self._forged(source, "neither the door's token nor a secret is configured")
+            self._forged(source, "neither the door's token nor a secret is configured", site)
         body = await read(request)
         if not believed and secrets:
             self._prove(request, source, body, secrets)
@@ -137,11 +138,11 @@ class Hooks:
         try:
             check(source, call, secrets)
         except Forged as error:
-            self._forged(source, str(error))
+            self._forged(source, str(error), request.query.get("site"))
 
-    def _forged(self, source: str, reason: str) -> None:
+    def _forged(self, source: str, reason: str, site: str | None) -> None:
         self._metrics.forged.labels(source).inc()
-        log.warning("a call for %s is refused: %s", source, reason)
+        log.warning("a call for %s is refused: %s", source, reason, extra=about(site=site))
         raise Refusal(401, reason)
 
     def _apart(self, request: web.Request, body: bytes, site: str, source: str) -> Taken:
