@@ -8,9 +8,9 @@ here=$(cd "$(dirname "$0")" && pwd)
 bin=${KAFKA_BIN:-/opt/kafka/bin}
 server=${KAFKA_SERVER:-127.0.0.1:9090}
 export KAFKA_HEAP_OPTS=${KAFKA_HEAP_OPTS:--Xmx96m}
-if [ "${1:-}" = print ]; then run() { echo "$*"; }; else run() { "$@" > /dev/null; }; fi
+if [ "${1:-}" = print ]; then run() { echo "$*"; }; else run() { "$@" < /dev/null > /dev/null; }; fi
 
-password_of() {
+set_password() {
   local name=${1#kafka-}
   local credentials
   credentials=$(mktemp)
@@ -23,7 +23,7 @@ password_of() {
   rm -f "$credentials"
 }
 
-rights_of() {
+give_rights() {
   local user kind pattern operations names
   while read -r user kind pattern operations names; do
     [ "$user" = "$1" ] || continue
@@ -40,10 +40,10 @@ users=$(grep -v '^#' "$here/acls.txt" | cut -d' ' -f1 | sort -u)
 jobs=()
 for user in $users; do
   if [ "${1:-}" = print ]; then
-    password_of "$user" print
-    rights_of "$user"
+    set_password "$user" print
+    give_rights "$user"
   else
-    (password_of "$user"; rights_of "$user"; echo "$user has its rights") &
+    (set_password "$user"; give_rights "$user"; echo "$user has its rights") &
     jobs+=($!)
   fi
 done

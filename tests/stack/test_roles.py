@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.stack.folder import DataFolder, StoreSecrets
 from pipeline.stack.roles import PortTaken, embedded_config, environment, port_is_open
+from schemas.brokers import Brokers
 from schemas.config import Config
 
 SECRETS = StoreSecrets("w", "a", "c", "b")
@@ -108,3 +109,18 @@ def test_free_ports_are_not_those_of_outgoing_connections(tmp_path: Path) -> Non
     lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     assert 1024 <= config.board_port < lowest
     assert len(set(_ports(config))) == len(_ports(config))
+
+
+def test_broker_and_store_of_the_stack_know_no_tls_whatever_the_environment_says(
+    tmp_path: Path,
+) -> None:
+    environ = {
+        "CALLBOARD_KAFKA_SECURITY": "sasl_ssl",
+        "CALLBOARD_KAFKA_USER": "sink",
+        "CALLBOARD_KAFKA_PASSWORD": "s3cret",
+        "CALLBOARD_CLICKHOUSE_URL": "https://127.0.0.1:0",
+    }
+    config = embedded_config(DataFolder(tmp_path), SECRETS, environ)
+    assert config.brokers == Brokers(config.bootstrap)
+    assert config.clickhouse_url.startswith("http://127.0.0.1:")
+    assert Config.from_env(config.to_env()) == config
