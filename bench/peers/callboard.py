@@ -9,39 +9,50 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
+from operator import add, itemgetter
 from typing import Any, TextIO
 
 import orjson
 
 from agents_stream.engines import spare_collector
-from bench.peers.job import PANE_MS, SHORT_MS, SITE_ROW, THRESHOLD_MS, edge_after, line_of
+from bench.peers.job import (
+    FIGURES,
+    PANE_MS,
+    SHORT_MS,
+    SITE_ROW,
+    THRESHOLD_MS,
+    edge_after,
+    line_of,
+)
 from bench.peers.process import main
 from bench.workload import SITE
 from pipeline.engine import Site
-from pipeline.engine.cells import Cell
+from pipeline.engine.cells import QueueCell
 from schemas.frames import Frame
 from schemas.kpis import COUNTERS, TEAM_TIMES
 from schemas.settings import SiteSettings, parse_site
 
 FRAME_EVENTS = 500
 _DAYS_MS = 7 * 86_400_000
-_COUNTED = ("offered", "answered", "answered_in", "abandoned", "abandoned_short", "handled")
-_HANDLE = ("talk_ms", "hold_ms", "wrap_ms")
-_BUSY = (*_HANDLE, "busy_state_ms")
-_IDLE = ("available_ms", "ringing_ms")
 _FIVE_MINUTES = 0
 
 
+def _places(names: tuple[str, ...], *wanted: str) -> itemgetter[Any]:
+    return itemgetter(*(names.index(name) for name in wanted))
+
+
+_COUNTED = _places(COUNTERS, *FIGURES[:-1], "talk_ms", "hold_ms", "wrap_ms")
+_BUSY = _places(TEAM_TIMES, "talk_ms", "hold_ms", "wrap_ms", "busy_state_ms")
+_IDLE = _places(TEAM_TIMES, "available_ms", "ringing_ms")
+
+
 class Callboard:
-    """The engine, and its results at every edge. With `everything` also what it does live.
+    """The engine, and its results at every edge; with `rows` the rows of the store too."""
 
-    That is the rows for the store, and the board published at every edge, as JSON.
-    """
-
-    def __init__(self, out: TextIO, everything: bool = False) -> None:
-        self.site = Site(job_settings(), rows=everything)
+    def __init__(self, out: TextIO, rows: bool = False) -> None:
+        self.site = Site(job_settings(), rows=rows)
         self.out = out
-        self.everything = everything
+        self.rows = rows
         self.offset = self.taken = 0
 
     def run(self, lines: Iterable[bytes]) -> int:
@@ -62,7 +73,7 @@ class Callboard:
         raw = (0, offsets[0], offsets[-1])
         frame = Frame(SITE, 0, events[0]["ts"], raw, events=events, offsets=offsets)
         changes = self.site.apply(frame, self.offset)
-        if self.everything:
+        if self.rows:
             orjson.dumps(changes.rows)
         self.offset += 1
         self.taken += len(events)
@@ -72,34 +83,26 @@ class Callboard:
         self.site.settle()
         self._write_queues(edge)
         self._write_site(edge)
-        if self.everything:
-            for _, _, part in self.site.live_parts(False):
-                orjson.dumps(part)
 
     def _write_queues(self, edge: int) -> None:
         queues: dict[str, list[int]] = {}
         for cell in self.site.ledger.books.cells.values():
-            figures = _queue_figures(_of_five_minutes(cell, cell.open))
+            figures = _figures(cell)
             known = queues.get(cell.queue)  # the same queue in another channel
             queues[cell.queue] = figures if known is None else _sum(known, figures)
         for queue, figures in queues.items():
             if any(figures):
-                self.out.write(line_of(edge, queue, figures))
+                *counts, talk, hold, wrap = figures
+                self.out.write(line_of(edge, queue, (*counts, talk + hold + wrap)))
 
     def _write_site(self, edge: int) -> None:
         times = [0, 0]
         for team in self.site.ledger.books.teams.values():
-            vector = _of_five_minutes(team, team.open)
-            times[0] += sum(vector[i] for i in _BUSY_AT)
-            times[1] += sum(vector[i] for i in _IDLE_AT)
+            for vector in (team.sums[_FIVE_MINUTES], team.open):
+                times[0] += sum(_BUSY(vector))
+                times[1] += sum(_IDLE(vector))
         if any(times):
             self.out.write(line_of(edge, SITE_ROW, times))
-
-
-_COUNTED_AT = [COUNTERS.index(name) for name in _COUNTED]
-_HANDLE_AT = [COUNTERS.index(name) for name in _HANDLE]
-_BUSY_AT = [TEAM_TIMES.index(name) for name in _BUSY]
-_IDLE_AT = [TEAM_TIMES.index(name) for name in _IDLE]
 
 
 def job_settings() -> SiteSettings:
@@ -108,13 +111,12 @@ def job_settings() -> SiteSettings:
     return parse_site({"site": SITE, "stuck_after_ms": _DAYS_MS, "defaults": limits}, "peers")
 
 
-def _of_five_minutes(cell: Cell, known: list[int] | None) -> list[int]:
-    sums = cell.sums[_FIVE_MINUTES]
-    return sums if known is None else _sum(sums, known)
-
-
-def _queue_figures(vector: list[int]) -> list[int]:
-    return [*(vector[i] for i in _COUNTED_AT), sum(vector[i] for i in _HANDLE_AT)]
+def _figures(cell: QueueCell) -> list[int]:
+    """The job's counters in five minutes; handle time still in its three parts."""
+    closed = cell.sums[_FIVE_MINUTES]
+    if cell.open is None:
+        return list(_COUNTED(closed))
+    return list(map(add, _COUNTED(closed), _COUNTED(cell.open)))
 
 
 def _sum(a: list[int], b: list[int]) -> list[int]:
@@ -140,7 +142,7 @@ def run(events: str, results: str) -> int:
     """Read a day, write the results; how many events it had."""
     spare_collector()  # as the worker does
     with open(events, "rb") as lines, open(results, "w") as out:
-        return Callboard(out, everything="--everything" in sys.argv).run(lines)
+        return Callboard(out, rows="--rows" in sys.argv).run(lines)
 
 
 if __name__ == "__main__":

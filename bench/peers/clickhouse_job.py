@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from chdb.session import Session
 
@@ -19,7 +20,8 @@ def run(events: str, results: str) -> int:
     text = SQL.read_text()
     for name, path in places.items():
         text = text.replace(f"{{{name}}}", f"'{path.resolve()}'")
-    with Session() as session:
+    session: Any = Session()  # type: ignore[no-untyped-call]
+    with session:
         for statement in text.split(";\n"):
             if statement.strip():
                 answer = session.query(statement, "TSV")

@@ -4,6 +4,8 @@ Visits and legs are found by the event before in the same contact and queue, or 
 windows by summing panes of ten seconds and rolling over thirty of them.
 """
 
+# mypy: disable-error-code="import-not-found"
+# polars is not in the environment that is checked.
 from __future__ import annotations
 
 import polars as pl
@@ -20,7 +22,7 @@ from bench.peers.job import (
 )
 from bench.peers.process import main
 
-_SCHEMA = {name: pl.String for name in ("type", "contact", "queue", "agent", "state")}
+_SCHEMA = dict.fromkeys(("type", "contact", "queue", "agent", "state"), pl.String)
 _VISIT = [f"contact.{kind}" for kind in ("queued", "answered", "abandoned", "left")]
 _LEG = ["contact.answered", "contact.wrapped"]
 
@@ -88,7 +90,8 @@ def _site(events: pl.LazyFrame) -> pl.LazyFrame:
     idle = ~busy & (pl.col("platform") == "available").fill_null(False)
     states = of_agents.select("agent", "ts", busy=busy.cast(pl.Int64), idle=idle.cast(pl.Int64))
     changes = states.with_columns(
-        pl.col(name) - pl.col(name).shift(1, fill_value=0).over("agent") for name in ("busy", "idle")
+        pl.col(name) - pl.col(name).shift(1, fill_value=0).over("agent")
+        for name in ("busy", "idle")
     )
     # Up to t the time is the sum of step * (t - moment); a window is the difference of two edges.
     panes = changes.group_by(_edge().alias("edge")).agg(
@@ -114,7 +117,7 @@ def run(events: str, results: str) -> int:
     with open(results, "wb") as out:
         for rows in pl.collect_all([_queues(day.lazy()), _site(day.lazy())]):
             rows.write_csv(out, include_header=False)
-    return day.height
+    return int(day.height)
 
 
 if __name__ == "__main__":

@@ -7,13 +7,17 @@ import org.apache.flink.table.api.StatementSet;
 import org.apache.flink.table.api.TableEnvironment;
 
 /**
- * The job by Flink SQL in streaming mode, parallelism 1: java Job.java SQL DAY RESULTS EVENTS.
- * Statements of the file are run in order; its INSERTs are one job. Time runs from the submission of
- * that job; the start of the JVM and the tables lie before it.
+ * The job by Flink SQL in streaming mode, parallelism 1: java Job.java SQL[,SQL] DAY RESULTS EVENTS.
+ * Statements of the files are run in order; their INSERTs are one job. Time runs from the submission
+ * of that job; the start of the JVM and the tables lie before it.
  */
 public class Job {
   public static void main(String[] words) throws Exception {
-    String sql = Files.readString(Path.of(words[0]))
+    StringBuilder read = new StringBuilder();
+    for (String file : words[0].split(",")) {
+      read.append(Files.readString(Path.of(file)));
+    }
+    String sql = read.toString()
         .replaceAll("(?m)^--.*$", "")
         .replace("{day}", Path.of(words[1]).toUri().toString())
         .replace("{results}", Path.of(words[2]).toUri().toString());
