@@ -17,6 +17,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from schemas.callers import Proxies, neighbourhood, plain
+from schemas.config import Config, ConfigError, variable_of
 
 IDLE_S = 75.0
 """For the head of a request and between two requests. Longer than the 60 s for which proxies keep
@@ -60,6 +61,14 @@ class Connections:
     most: int = 1000
     of_one: int = 400
     proxies: Proxies = field(default_factory=Proxies)
+
+
+def proxies_of(config: Config) -> Proxies:
+    """The trusted proxies. Raises `ConfigError`."""
+    try:
+        return Proxies(config.trusted_proxies)
+    except ValueError as error:
+        raise ConfigError(f"{variable_of('trusted_proxies')}: {error}") from None
 
 
 class Gate:

@@ -2,9 +2,11 @@
 
 `POST /v1/events?site=S` takes canonical events as NDJSON or as a JSON array. Statuses: 200 all is
 safe (with what was taken and refused, line by line), 400 a wrong `site` or a body that cannot be
-read, 401 a wrong token, 408 a body that does not end, 413 too large, 415 another content type, 503
-with Retry-After: not kept, send it again later. Lines of a site without settings are kept but told
-as refused.
+read, 401 a wrong token, 408 a body that does not end, 413 too large, 415 another content type, 429
+with Retry-After: too many wrong tokens from this address, 503 with Retry-After: not kept, send it
+again later. Lines of a site without settings are kept but told as refused.
+The token is `CALLBOARD_DOOR_TOKEN`, or one that the secrets folder holds for site S alone, in a
+file `S.events`.
 Sending events twice changes no figure.
 
 `POST /v1/sources/{platform}?site=S` takes what a platform writes: see `hooks.door`.
@@ -18,6 +20,8 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+import math
+import time
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from pathlib import Path
@@ -29,19 +33,22 @@ from aiokafka.errors import KafkaError
 from pipeline.ingest.alerts import MAX_ALERT_BYTES, BadAlerts, TooManyAlerts, take_alerts
 from pipeline.ingest.body import TooManyPayloads, take_body
 from pipeline.ingest.hooks.door import Hooks, answer_of
+from pipeline.ingest.hooks.secrets import HookSecrets
 from pipeline.ingest.intake import Intake, NotKept
 from pipeline.ingest.journal import JournalError
 from pipeline.ingest.metrics import DoorMetrics
-from pipeline.ingest.reading import MAX_BODY_BYTES, Reading, Refusal
-from pipeline.ingest.service import add_operator_routes, serve
+from pipeline.ingest.reading import MAX_BODY_BYTES, MAX_UNPROVED_BYTES, Reading, Refusal
+from pipeline.ingest.service import add_operator_routes
 from pipeline.ingest.settings_folder import SettingsFolder
 from pipeline.sources import SOURCES
 from pipeline.topics import ensure_topics_patiently
 from schemas.access import USERS
+from schemas.callers import FailureLimit
 from schemas.clock import Clock
 from schemas.config import Config
 from schemas.events import MAX_ID
 from schemas.operator_page import OperatorPage
+from schemas.serving import Connections, proxies_of, serve
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +64,12 @@ CONTENT_TYPES = frozenset(
 )
 SOURCE_HEADER = "X-Callboard-Source"
 MAX_SOURCE = 200
+TOKENS = "events"
+"""In the folder of secrets, the name of a site's own tokens."""
+FAILURES = 20
+FAILURES_S = 60.0
+"""So many wrong tokens of an address, and as many more each minute, are told apart from what is
+told to wait. Who shows a right one is taken all the same."""
 _RETRY_S = 1.0
 
 
@@ -73,13 +86,19 @@ class Door:
         self._clock = Clock.from_file(config.clock_file)
         self._token = config.door_token.encode()
         self._settings = SettingsFolder(config.settings_dir)
+        self._tokens = HookSecrets(config.hooks_dir)
+        self._proxies = proxies_of(config)
+        self._failures = FailureLimit(FAILURES, FAILURES_S)
         self._reading = Reading()
+        self._unproved = Reading(MAX_UNPROVED_BYTES)
         self._hooks = Hooks(config, self.intake, self.metrics, self._clock, self._unknown)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set. Raises `TopicsError` if the topics cannot be used."""
         self.operator.levels.listen()
-        runner = await serve(self.application(), self.config.door_host, self.config.door_port)
+        limits = Connections(proxies=self._proxies)
+        host, port = self.config.door_host, self.config.door_port
+        runner = await serve(self.application(), host, port, limits)
         opening = asyncio.create_task(self._open())
         watching = asyncio.create_task(self._watch_settings())
         stopping = asyncio.create_task(stop.wait())
@@ -130,7 +149,7 @@ class Door:
         try:
             response = answer_of(request, 200, await take(request), now)
         except Refusal as refusal:
-            response = answer_of(request, refusal.status, {"error": refusal.reason}, now)
+            response = self._refused(request, refusal, now)
             if refusal.status == HTTPStatus.REQUEST_TIMEOUT:
                 _give_up(request, response)
         except TooManyPayloads as error:
@@ -149,12 +168,26 @@ class Door:
         self.metrics.requests.labels(str(response.status)).inc()
         return response
 
+    def _refused(self, request: web.Request, refusal: Refusal, now: int) -> web.Response:
+        """The answer; who proves nothing too often is told to wait, and heard all the same."""
+        if refusal.status != HTTPStatus.UNAUTHORIZED:
+            return answer_of(request, refusal.status, {"error": refusal.reason}, now)
+        forwarded = ",".join(request.headers.getall("X-Forwarded-For", []))
+        address, ticks = self._proxies.caller(request.remote, forwarded), time.monotonic()
+        wait_s = self._failures.wait_s(address, ticks)
+        if not wait_s:
+            self._failures.failed(address, ticks)
+            return answer_of(request, 401, {"error": refusal.reason}, now)
+        response = answer_of(request, 429, {"error": f"{refusal.reason}; wait a little"}, now)
+        response.headers["Retry-After"] = str(math.ceil(wait_s))
+        return response
+
     async def _take(self, request: web.Request) -> dict[str, Any]:
-        self._check_token(request)
+        site = _site_of(request)
+        self._check_token(request, site)
         if request.content_type not in CONTENT_TYPES:
             kinds = "application/x-ndjson or application/json"
             raise Refusal(415, f"content type {request.content_type} is not taken, send {kinds}")
-        site = _site_of(request)
         source = request.headers.get(SOURCE_HEADER, "")[:MAX_SOURCE]
         source = source.encode("utf-8", "replace").decode()  # bytes of no text come as half pairs
         if not self.intake.open:
@@ -169,11 +202,13 @@ class Door:
     async def _take_payloads(self, request: web.Request) -> dict[str, Any]:
         if not self.intake.open:
             raise NotKept(self.intake.unready())
-        site, believed = _site_of(request), bool(self._token) and self._shows_token(request)
-        return await self._hooks.take(request, site, self._reading.body, believed=believed)
+        site = _site_of(request)
+        believed = self._shows_token(request, site)
+        reading = self._reading if believed else self._unproved
+        return await self._hooks.take(request, site, reading.body, believed=believed)
 
     async def _take_alerts(self, request: web.Request) -> dict[str, Any]:
-        self._check_token(request)
+        self._check_token(request, None)
         if request.content_type != "application/json":
             raise Refusal(415, f"content type {request.content_type}, send application/json")
         if not self.intake.open:
@@ -208,16 +243,26 @@ class Door:
         folder = self._settings.folder.name
         return f"{site!r} has no settings: no file in {folder}/ says `site: {site}`{hint}"
 
-    def _check_token(self, request: web.Request) -> None:
-        """With a token configured, demand it."""
-        if self._token and not self._shows_token(request):
-            raise Refusal(401, "send the token as `Authorization: Bearer …`")
+    def _check_token(self, request: web.Request, site: str | None) -> None:
+        """With tokens configured, demand one."""
+        if self._accepted(site):
+            if not self._shows_token(request, site):
+                raise Refusal(401, "send the token as `Authorization: Bearer …`")
+        elif "Origin" in request.headers:
+            # A name that somebody else makes lead to this machine is no way in for his page.
+            raise Refusal(403, "a door without a token takes nothing from pages in browsers")
 
-    def _shows_token(self, request: web.Request) -> bool:
-        """Whether the token is there; the comparison takes the same time for any other."""
+    def _accepted(self, site: str | None) -> list[bytes]:
+        """The tokens that are good for a post; those of a site only if it names that site."""
+        everywhere = [self._token] if self._token else []
+        return everywhere + (self._tokens.of_site(site, TOKENS) if site else [])
+
+    def _shows_token(self, request: web.Request, site: str | None) -> bool:
+        """Whether one of them is there; the comparisons take the same time for any other."""
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        matches = hmac.compare_digest(given.strip().encode("utf-8", "replace"), self._token)
-        return scheme.lower() == "bearer" and matches
+        shown = given.strip().encode("utf-8", "replace")
+        matches = [hmac.compare_digest(shown, token) for token in self._accepted(site)]
+        return scheme.lower() == "bearer" and any(matches)
 
     async def _open(self) -> None:
         await ensure_topics_patiently(

@@ -11,6 +11,9 @@ from pipeline.ingest.intake import NotKept
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 MAX_READING_BYTES = 64 * 1024 * 1024
+MAX_UNPROVED_BYTES = 32 * 1024 * 1024
+"""Beside these, bodies of callers who prove only by the body who they are: a share of their own, so
+that whoever can prove nothing cannot keep out those who have shown a token."""
 READ_WITHIN_S = 30.0
 """A body that takes longer is given up: a few callers who never end would keep all others out."""
 
@@ -27,7 +30,8 @@ class Refusal(Exception):
 class Reading:
     """The bodies that are being read; one that has no length, or is compressed, counts whole."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MAX_READING_BYTES) -> None:
+        self._most = most
         self._held = 0
 
     async def body(self, request: web.Request) -> bytes:
@@ -38,7 +42,7 @@ class Reading:
         length = request.content_length
         packed = "Content-Encoding" in request.headers
         size = MAX_BODY_BYTES if length is None or packed else min(length, MAX_BODY_BYTES)
-        if self._held and self._held + size > MAX_READING_BYTES:
+        if self._held and self._held + size > self._most:
             raise NotKept("too many posts are being read")
         self._held += size
         try:
@@ -47,5 +51,8 @@ class Reading:
         except TimeoutError:
             reason = f"the body did not come within {READ_WITHIN_S:.0f} s"
             raise Refusal(HTTPStatus.REQUEST_TIMEOUT, reason) from None
+        except ConnectionError:
+            # Nobody is there to read it; without it a sender that goes away would be an error here.
+            raise Refusal(HTTPStatus.BAD_REQUEST, "the connection was lost") from None
         finally:
             self._held -= size

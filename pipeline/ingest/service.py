@@ -30,11 +30,3 @@ def add_operator_routes(
         return web.Response(body=generate_latest(registry), headers=headers)
 
     app.add_routes([*operator_routes(page), web.get("/metrics", metrics)])
-
-
-async def serve(app: web.Application, host: str, port: int) -> web.AppRunner:
-    """Start serving; the caller cleans the runner up. Raises `OSError` if the port is taken."""
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2.0)
-    await runner.setup()
-    await web.TCPSite(runner, host, port).start()
-    return runner

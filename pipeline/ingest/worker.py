@@ -27,7 +27,7 @@ from pipeline.ingest.memory import lowest, read_memories, recall_journal
 from pipeline.ingest.metrics import IngestMetrics
 from pipeline.ingest.partition import Partition, Surroundings
 from pipeline.ingest.resume import read_past
-from pipeline.ingest.service import add_operator_routes, serve
+from pipeline.ingest.service import add_operator_routes
 from pipeline.ingest.settings_folder import SettingsFolder
 from pipeline.ingest.sites import Sites
 from pipeline.ingest.ticks import Reading, Ticker, partitions_by_stray
@@ -38,6 +38,7 @@ from schemas.config import Config
 from schemas.health import Pulse
 from schemas.logs import about
 from schemas.operator_page import OperatorPage
+from schemas.serving import serve
 from schemas.topics import RAW
 
 log = logging.getLogger(__name__)

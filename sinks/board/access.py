@@ -22,6 +22,7 @@ from aiohttp import hdrs, web
 from schemas.callers import FailureLimit, Proxies
 from schemas.config import Config, ConfigError, variable_of
 from schemas.events import MAX_ID
+from schemas.serving import proxies_of
 from sinks.board.sessions import Sessions
 from sinks.board.viewers import MAX_TOKEN, Entry, Viewers
 
@@ -34,6 +35,7 @@ right token is taken all the same: tokens cannot be guessed, and whoever shares 
 with somebody who tries must not be kept out."""
 MIN_KEY = 32
 ALL = "*"
+LOCALHOST = "localhost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,8 @@ class Guard(ABC):
         origin = request.headers.get(hdrs.ORIGIN)
         if origin is None:
             return True
-        return (urlsplit(origin).netloc or None) in (request.host, self._board.netloc)
+        place = origin.partition("://")[2]
+        return place != "" and place in (request.host, self._board.netloc)
 
 
 class Open(Guard):
@@ -118,8 +121,21 @@ class Open(Guard):
 
     kind = "open"
 
+    def __init__(
+        self, proxies: Proxies | None = None, board_url: str = "", *, here_only: bool = False
+    ) -> None:
+        super().__init__(proxies, board_url)
+        self._here_only = here_only
+
     def identify(self, request: web.Request) -> Identity:
-        """Anybody."""
+        """Anybody; of a board for its own machine only by a name of that. Raises `Stranger`.
+
+        A page from elsewhere can make a name of its own lead to this machine, and would then read
+        the board as if it were a part of it.
+        """
+        name = host_of(f"//{request.host}")
+        if self._here_only and not (is_address(name) or name in (LOCALHOST, self._board.hostname)):
+            raise Stranger(f"this board goes by {self._board.netloc or LOCALHOST}, not by {name}")
         return ANYBODY
 
 
@@ -242,7 +258,7 @@ def guard_of(config: Config) -> Guard:
                 f"{kind}=open if that is what you want"
             )
         log.warning("the board at %s shows every site to whoever reaches it", config.board_host)
-    return Open(proxies, config.board_url)
+    return Open(proxies, config.board_url, here_only=config.board_access == "auto")
 
 
 def _refuse_short(config: Config) -> None:
@@ -253,14 +269,6 @@ def _refuse_short(config: Config) -> None:
         raise ConfigError(f"{key} is shorter than {MIN_KEY} characters: whoever guesses it is in")
 
 
-def proxies_of(config: Config) -> Proxies:
-    """The trusted proxies. Raises `ConfigError`."""
-    try:
-        return Proxies(config.trusted_proxies)
-    except ValueError as error:
-        raise ConfigError(f"{variable_of('trusted_proxies')}: {error}") from None
-
-
 def viewers_file(config: Config) -> Path:
     """Where the viewers are."""
     return Path(config.board_viewers) if config.board_viewers else config.data_dir / "viewers.yml"
@@ -268,10 +276,24 @@ def viewers_file(config: Config) -> Path:
 
 def is_loopback(host: str) -> bool:
     """Whether only this machine reaches an address one listens at."""
+    return ipaddress.ip_address(host).is_loopback if is_address(host) else host == LOCALHOST
+
+
+def host_of(url: str) -> str:
+    """The host that an address names, empty if it is no address."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return urlsplit(url).hostname or ""
     except ValueError:
-        return host == "localhost"
+        return ""
+
+
+def is_address(host: str) -> bool:
+    """Whether this is an address, and no name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def cookie_name(*, secure: bool) -> str:

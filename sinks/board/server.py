@@ -23,8 +23,8 @@ from schemas.clock import Clock
 from schemas.config import Config
 from schemas.health import Check
 from schemas.operator_page import OperatorPage
-from schemas.serving import Connections, serve
-from sinks.board.access import Guard, Identity, Open, frame_ancestors, guard_of, proxies_of
+from schemas.serving import Connections, proxies_of, serve
+from sinks.board.access import Guard, Identity, Open, frame_ancestors, guard_of
 from sinks.board.explain_site import ExplainSite
 from sinks.board.feed import LiveFeed
 from sinks.board.health import health_routes, operator_page

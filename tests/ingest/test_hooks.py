@@ -196,7 +196,7 @@ async def test_bodies_are_read_within_a_bound(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Many large posts at once: what goes beyond the bound is to be sent again."""
-    monkeypatch.setattr("pipeline.ingest.reading.MAX_READING_BYTES", 3_000)
+    monkeypatch.setattr("pipeline.ingest.door.MAX_UNPROVED_BYTES", 3_000)
     async with running_door(config), aiohttp.ClientSession() as http:
         url = f"http://127.0.0.1:{config.door_port}/v1/sources/genesys-cloud?site=north"
 
@@ -228,7 +228,7 @@ async def test_a_body_that_does_not_end_keeps_nobody_out(
         async with http.post(url, data=endless(), headers={"Content-Type": JSON}) as response:
             assert response.status == 408
             answered.set()
-        assert door._reading._held == 0
+        assert door._unproved._held == 0
 
 
 async def test_what_a_caller_sent_is_repeated_to_it_also_where_it_is_no_text(

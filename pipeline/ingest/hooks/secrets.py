@@ -1,6 +1,7 @@
 """Secrets of webhooks, from the folder CALLBOARD_HOOKS_DIR: a file a platform, or a site of it.
 
-`twilio` holds for all sites, `berlin.twilio` for the site `berlin` alone. Each line is a secret, so
+`twilio` holds for all sites, `berlin.twilio` for the site `berlin` alone, and `berlin.events` has
+tokens with which somebody may send events of that site and of no other. Each line is a secret, so
 that an old and a new one may hold side by side; a file that begins with `{` is one secret. Files
 are read again when they change. No secret is ever logged.
 """
@@ -29,10 +30,13 @@ class HookSecrets:
 
     def of(self, site: str, source: str) -> list[bytes]:
         """The secrets that prove a call, those of the site before those of all."""
-        names = [source]
-        if "/" not in site and not site.startswith("."):
-            names.insert(0, f"{site}.{source}")
-        return [secret for name in names for secret in self._read(self._folder / name)]
+        return self.of_site(site, source) + self._read(self._folder / source)
+
+    def of_site(self, site: str, source: str) -> list[bytes]:
+        """Those of the site alone."""
+        if "/" in site or site.startswith("."):
+            return []
+        return self._read(self._folder / f"{site}.{source}")
 
     def _read(self, path: Path) -> list[bytes]:
         try:

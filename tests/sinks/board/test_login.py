@@ -362,6 +362,25 @@ def test_what_would_let_in_who_should_not_be_is_refused(given: dict[str, str], w
         guard_of(configured(**given))
 
 
+@pytest.mark.parametrize(
+    ("host", "wanted"),
+    [
+        ("127.0.0.1:7080", 200),
+        ("localhost:7080", 200),
+        ("[::1]:7080", 200),
+        ("wall.example.org", 200),
+        ("evil.example.org:7080", 401),
+        ("[", 401),
+    ],
+)
+async def test_a_page_whose_name_was_made_to_lead_here_reads_nothing(
+    host: str, wanted: int
+) -> None:
+    guard = guard_of(configured(board_url="http://wall.example.org"))
+    async with serving(guarded(guard)) as session:
+        assert await status(session, "/api/sites", Host=host) == wanted
+
+
 def test_a_board_that_everybody_reaches_says_so(caplog: pytest.LogCaptureFixture) -> None:
     guard_of(configured(board_host="0.0.0.0", board_access="open"))
     assert "shows every site to whoever reaches it" in caplog.text
