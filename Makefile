@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ENGINE := build/native/.built
 
-.PHONY: help demo test check fix bench lock native generate up down clean
+.PHONY: help demo test check fix bench peers lock native generate up down clean
 help:           ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -27,6 +27,9 @@ fix: $(READY)  ## mend what the linters can mend
 
 bench: $(READY) $(ENGINE)  ## speed, as ratios measured in one run
 	$(BIN)/python -m bench
+
+peers: $(READY) $(ENGINE)  ## the same job by callboard, Flink, Bytewax and others, each in an environment of its own
+	$(BIN)/python -m bench.peers
 
 lock: $(READY)  ## pin all dependencies anew
 	$(BIN)/pip install --quiet uv

@@ -140,10 +140,10 @@ def _panes(lines: Iterable[bytes]) -> Iterator[tuple[int, list[dict[str, Any]]]]
 
 def run(events: str, results: str) -> int:
     """Read a day, write the results; how many events it had."""
-    spare_collector()  # as the worker does
     with open(events, "rb") as lines, open(results, "w") as out:
         return Callboard(out, rows="--rows" in sys.argv).run(lines)
 
 
 if __name__ == "__main__":
+    spare_collector()  # as the worker does
     main(run)

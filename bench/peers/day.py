@@ -24,9 +24,20 @@ class Day:
     last_edge: int
 
 
-def write_day(path: Path, minutes: int, agents: int = 400, queues: int = 20) -> Day:
-    """Simulate a centre for so many minutes; the same arguments give the same file."""
-    options = Options(agents=agents, queues=queues, duration_ms=minutes * MINUTE, site=SITE)
+def write_day(
+    path: Path, minutes: int, agents: int = 400, queues: int = 20, calls: int | None = None
+) -> Day:
+    """Simulate a centre for so many minutes; the same arguments give the same file.
+
+    `calls` is how many arrive in the busiest hour; by default what the agents can do.
+    """
+    options = Options(
+        agents=agents,
+        queues=queues,
+        calls_per_hour=calls,
+        duration_ms=minutes * MINUTE,
+        site=SITE,
+    )
     count = last = 0
     fresh = path.with_suffix(".new")
     with fresh.open("wb") as out:
