@@ -127,7 +127,8 @@ class Log:
     """What a broker holds after it has confirmed records one by one; it may crash the worker.
 
     Records wait in a buffer until they are settled; then those of different topics become safe in
-    any order, those of one topic in the order they were sent.
+    any order, those of one topic in the order they were sent. The worker dies when `crash_after`
+    records are safe; if the last one is `lost`, it dies when that one is sent, and it is not safe.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -135,21 +136,26 @@ class Log:
         self.frames: list[bytes] = []
         self.committed = 0
         self.crash_after: int | None = None
+        self.lost = False
         self.random = random.Random(seed)
 
     def confirm(self, writes: list[Write]) -> None:
-        """Make writes safe; crash as soon as the limit is reached."""
+        """Make writes safe; crash where it was told."""
         queues: dict[str, list[Write]] = {}
         for write in writes:
             queues.setdefault(write[0], []).append(write)
         while queues:
             topic = self.random.choice(sorted(queues))
+            self._crash_if_due(self.lost)
             self.records.append(queues[topic].pop(0))
             if not queues[topic]:
                 del queues[topic]
-            if self.crash_after is not None and len(self.records) >= self.crash_after:
-                self.crash_after = None
-                raise Crash
+            self._crash_if_due(False)
+
+    def _crash_if_due(self, lost: bool) -> None:
+        if self.crash_after is not None and len(self.records) + lost >= self.crash_after:
+            self.crash_after = None
+            raise Crash
 
     def topic(self, name: str) -> list[tuple[Any, Any]]:
         """Keys and decoded values of a topic, in order."""
