@@ -26,6 +26,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaError, for_code
 from aiokafka.partitioner import murmur2
+from aiokafka.protocol.metadata import MetadataRequest
 
 from schemas.brokers import Brokers
 from schemas.logs import about
@@ -119,7 +120,7 @@ async def ensure_topics_patiently(
 
 async def why_not(brokers: Brokers) -> str:
     """Why no broker can be spoken to, in one line; empty if one can."""
-    return await brokers.why_not(create_conn)
+    return await brokers.why_not(create_conn, MetadataRequest([]))
 
 
 async def ends_as_fetched(consumer: Any, partitions: Iterable[Any]) -> dict[Any, int]:

@@ -85,11 +85,12 @@ class Brokers:
             return None
         return client_context(self.ca_file, self.cert_file, self.key_file)
 
-    async def why_not(self, connect: Connect) -> str:
+    async def why_not(self, connect: Connect, question: object) -> str:
         """Why no broker can be spoken to, and what to do, in one line; empty if one can.
 
-        `connect` opens a connection as Kafka's clients do: aiokafka's `create_conn`. Its clients
-        keep the reason to their log.
+        Kafka's clients keep the reason to their log. `connect` opens a connection as they do:
+        aiokafka's `create_conn`. `question` is a request of aiokafka that only those may ask who
+        have logged in; without log-in a broker answers which requests there are.
         """
         reason = ""
         for host, port in self._addresses():
@@ -97,11 +98,14 @@ class Brokers:
             del arguments["bootstrap_servers"]
             try:
                 connection = await connect(host, port, request_timeout_ms=_PROBE_MS, **arguments)
+                try:
+                    await connection.send(question)
+                finally:
+                    connection.close()
             except Exception as error:
                 # One of several may just be away: what the last one has against us is told.
                 reason = f"{host}:{port}: {self._told(error)}"
             else:
-                connection.close()
                 return ""
         return reason
 

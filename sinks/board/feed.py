@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaError
+from aiokafka.protocol.metadata import MetadataRequest
 
 from schemas.brokers import Brokers
 from schemas.health import Pulse
@@ -68,7 +69,8 @@ class LiveFeed:
             try:
                 await self._follow()
             except (KafkaError, FeedLostError, OSError, TimeoutError) as error:
-                reason = await self._brokers.why_not(create_conn) or error
+                with self.pulse.waiting("the broker"):
+                    reason = await self._brokers.why_not(create_conn, MetadataRequest([])) or error
                 log.warning("live topic lost: %s; trying again", reason, extra=place)
             except Exception:
                 # A board that has stopped listening for good would look like a dead pipeline.

@@ -16,7 +16,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from schemas.config import Config
-from sinks.clickhouse.endpoint import endpoint, refused_certificate
+from sinks.clickhouse.endpoint import blocking, refused_certificate
 
 ANALYST = "analyst"
 
@@ -47,7 +47,7 @@ def connect(config: Config, *, write: bool = False, database: str | None = None)
     analyst = bool(config.analyst_password) and not write
     try:
         return get_client(
-            **endpoint(config),
+            **blocking(config),
             username=ANALYST if analyst else config.clickhouse_user,
             password=config.analyst_password if analyst else config.clickhouse_password,
             database=database,
