@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ENGINE := build/native/.built
 
-.PHONY: help demo test check fix bench peers lock native generate up down clean
+.PHONY: help demo test check fix bench peers lock native generate audit sbom up down clean
 help:           ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -53,6 +53,19 @@ $(READY): requirements.lock pyproject.toml
 # The same source compiled by mypyc; without a C compiler the engine runs as plain Python.
 $(ENGINE): $(READY) $(wildcard pipeline/engine/*.py)
 	@$(BIN)/python -m pipeline.native
+
+# Both have an environment of their own: what they are made with is no part of what is audited.
+AUDIT := build/audit
+audit: $(AUDIT)/.ready  ## known vulnerabilities of the locked dependencies; fails, too, if nobody could be asked
+	$(AUDIT)/bin/python deploy/audit/audit.py requirements.lock
+
+sbom: $(AUDIT)/.ready  ## the locked dependencies as CycloneDX, in build/sbom.cdx.json
+	$(AUDIT)/bin/python deploy/audit/sbom.py pyproject.toml requirements.lock build/sbom.cdx.json
+
+$(AUDIT)/.ready: deploy/audit/tools.lock
+	$(PYTHON) -m venv $(AUDIT)
+	$(AUDIT)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r deploy/audit/tools.lock
+	@touch $@
 
 up:             ## the whole system in containers: Kafka, ClickHouse, Prometheus, Grafana, all roles
 	deploy/secrets/make.sh
