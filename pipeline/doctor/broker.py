@@ -39,8 +39,9 @@ async def topics(around: Around) -> list[Finding]:
     for state in states:
         findings += _of_topic(state, described.get(state.spec.name, {}))
     if not findings:
-        count = f"{len(states)} with {config.partitions} partitions"
-        findings.append(ok("topics", f"{count}, cleanup, retention and sizes as they should be"))
+        each = "1 partition" if config.partitions == 1 else f"{config.partitions} partitions"
+        told = f"{len(states)} of {each}; cleanup, retention and sizes as they should be"
+        findings.append(ok("topics", told))
     return findings
 
 

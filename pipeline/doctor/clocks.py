@@ -81,7 +81,7 @@ async def _of_frames(around: Around) -> AsyncIterator[Finding]:
 
 def _site_time(around: Around, newest: Newest) -> Finding:
     """The site's time comes from ingest's clock, which a file may shift and pace."""
-    name = "the site's time"
+    name = "site time"
     try:
         clock = Clock.from_file(around.config.clock_file)
     except ClockError as error:

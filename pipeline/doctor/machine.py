@@ -49,7 +49,7 @@ def _libraries(lock: Path) -> Finding:
         return skipped("libraries", "no lock file beside this installation")
     found = {name: _installed(name) for name in pinned}
     here = {name: version for name, version in found.items() if version}
-    other = [f"{n} {v} (lock {pinned[n]})" for n, v in here.items() if v != pinned[n]]
+    other = [f"{n} {v} (lock {pinned[n]})" for n, v in here.items() if v.lstrip("v") != pinned[n]]
     if other:
         more = f" and {len(other) - _SHOWN} more" if len(other) > _SHOWN else ""
         told = f"not as locked: {', '.join(other[:_SHOWN])}{more}"
@@ -91,7 +91,9 @@ def _disks(config: Config) -> Iterator[Finding]:
     seen: set[int] = set()
     for name, folder in folders.items():
         try:
-            device, usage = folder.stat().st_dev, shutil.disk_usage(folder)
+            # What is not there yet is made on the disk of the folder above.
+            there = folder if folder.exists() or name == "data folder" else folder.parent
+            device, usage = there.stat().st_dev, shutil.disk_usage(there)
         except OSError as error:
             todo = "CALLBOARD_DATA_DIR names the folder"
             yield failed("disk", f"{name} {folder}: {error.strerror}", todo)

@@ -134,4 +134,5 @@ def _told(behind: list[tuple[int, str]]) -> Iterator[Finding]:
         yield (failed if late > FAR_BEHIND_MS else warning)("progress", told, todo)
     if not slow:
         worst = max(max((late for late, _ in behind), default=0), 0)
-        yield ok("progress", f"{len(behind)} sites, at most {seconds(worst)} behind the frames")
+        sites = "1 site" if len(behind) == 1 else f"{len(behind)} sites"
+        yield ok("progress", f"{sites}, at most {seconds(worst)} behind the frames")
