@@ -11,6 +11,7 @@ _PACKAGES = {
     "prometheus-alertmanager": "prometheus-alertmanager",
     "java": "default-jre-headless",
     "mvn": "maven",
+    "openssl": "openssl",
 }
 
 

@@ -16,7 +16,7 @@ set_password() {
   credentials=$(mktemp)
   if [ "${2:-}" != print ]; then
     # In a file and not as an argument, which everybody in the container could read.
-    echo "SCRAM-SHA-512=[password=$(cat "${SECRETS_DIR:?}/kafka_${name}_password")]" > "$credentials"
+    echo "SCRAM-SHA-512=password=$(cat "${SECRETS_DIR:?}/kafka_${name}_password")" > "$credentials"
   fi
   run "$bin/kafka-configs.sh" --bootstrap-server "$server" --alter --entity-type users \
     --entity-name "$1" --add-config-file "$credentials"

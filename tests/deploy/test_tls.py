@@ -15,6 +15,7 @@ from schemas.config import Config, misspelt_variables
 from tests.certificates import Authority
 from tests.deploy.files import KNOWN, ROOT, compose
 from tests.deploy.test_compose import USER_OF
+from tests.programs import program
 
 OVERLAY = "docker-compose.tls.yml"
 ASK_THE_STORE = ("migrate", "sink", "board", "backfill", "tools")
@@ -73,6 +74,8 @@ def test_the_store_shows_what_it_was_given() -> None:
 
 
 def test_certificates_are_made_once_and_name_their_hosts(tmp_path: Path) -> None:
+    program("openssl")
+
     def made() -> dict[str, bytes]:
         command = [str(ROOT / "deploy/secrets/tls.sh"), str(tmp_path)]
         subprocess.run(command, check=True, capture_output=True)
