@@ -256,9 +256,10 @@ def _refuse_contradictions(config: Config) -> None:
         both = f"{variable_of('kafka_cert_file')} and {variable_of('kafka_key_file')}"
         raise ConfigError(f"{both} belong together: set both or none")
     if config.clickhouse_ca_file and not config.clickhouse_url.startswith("https://"):
+        shown = _shown("clickhouse_url", config.clickhouse_url)
         raise ConfigError(
             f"{variable_of('clickhouse_ca_file')} is set, but "
-            f"{variable_of('clickhouse_url')}={config.clickhouse_url} uses no TLS: say https://"
+            f"{variable_of('clickhouse_url')}={shown} uses no TLS: say https://"
         )
 
 
