@@ -9,8 +9,8 @@ import pytest
 
 from tests.e2e.running import RunningStack
 
-PACE = 60
-"""A minute of the bank is a second here. At a higher pace, what lasts seconds when a role starts
+PACE = 30
+"""A minute of the bank is two seconds here. At a higher pace, what lasts seconds when a role starts
 would be so many minutes that events came too late."""
 
 
