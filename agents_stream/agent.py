@@ -12,9 +12,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Protocol
 
+from agents_stream.budget import Budget
 from agents_stream.checkpoint import NEVER, Ledger, StateKey, recover
 from agents_stream.engines import Ack, Changes, Engine, EngineType, Partition
 from agents_stream.publish import (
@@ -42,6 +43,11 @@ FRESH_S = 5.0
 
 Earliest = Callable[[int], Awaitable[int]]
 """The first offset that the frames topic still holds of a partition."""
+
+
+CHECKPOINT_SHARE = 0.25
+"""Of a worker's time that checkpoints by the clock may take; those by the number of events cost
+the less the more they cover."""
 
 
 STALLED_S = 10.0
@@ -104,6 +110,7 @@ class FrameAgent:
         self._last_frame: float | None = None
         self._last_turn = monotonic()
         self.pulse = Pulse("the loop of frames", monotonic=monotonic)
+        self._budget = Budget(CHECKPOINT_SHARE, 0.0, monotonic)
         self.live = LivePublisher(outbox, monotonic)
         self.partitions: dict[int, Partition] = {}
 
@@ -263,8 +270,8 @@ class FrameAgent:
         partition.events += len(frame.events)
         self.live.changed(partition.number, frame.site)
         await self._send_results(partition, engine, frame, changes)
-        if partition.caught_up:
-            await self._publish_due([engine])
+        if partition.caught_up and self.live.due(frame.site):
+            await self.publish_due()
 
     def _begin_site(self, partition: Partition, frame: Frame) -> Engine:
         engine = self._restorer.restore(frame.site) if self._restorer else None
@@ -313,15 +320,15 @@ class FrameAgent:
 
         Nothing is published of a partition until the frames present at its assignment are read.
         """
-        for partition in list(self.partitions.values()):
+        waiting: list[Engine] = []
+        for partition in self.partitions.values():
             if not partition.caught_up and partition.behind == 0:
                 self._caught_up(partition)
             if partition.caught_up:
-                await self._publish_due(list(partition.sites.values()))
-
-    async def _publish_due(self, engines: Iterable[Engine]) -> None:
-        for engine in engines:
-            if self.live.due(engine.site):
+                engines = partition.sites.values()
+                waiting += [engine for engine in engines if self.live.due(engine.site)]
+        for engine in sorted(waiting, key=lambda one: self.live.published_at(one.site)):
+            if self.live.affordable():
                 await self.live.publish(engine)
 
     # --- checkpoints --------------------------------------------------------------------------
@@ -330,7 +337,7 @@ class FrameAgent:
         if partition.events >= self._config.checkpoint_events:
             return True
         elapsed = self._monotonic() - partition.checkpointed_at
-        return elapsed * 1000 >= self._config.checkpoint_ms
+        return elapsed * 1000 >= self._config.checkpoint_ms and self._budget.allows()
 
     async def checkpoint(self, partition: Partition) -> None:
         """Make the partition's frames up to now safe and acknowledge them.
@@ -384,6 +391,7 @@ class FrameAgent:
 
     def _note_checkpoint(self, parts: int, size: int, began: float) -> None:
         figures, now = self._figures, self._monotonic()
+        self._budget.spend(now - began)
         figures.checkpoints += 1
         figures.checkpoint_bytes += size
         figures.checkpoint_seconds += now - began

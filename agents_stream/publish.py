@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from agents_stream.budget import Budget
 from agents_stream.checkpoint import version_of
 from agents_stream.engines import Engine
 from schemas.frames import Frame
@@ -19,7 +20,11 @@ from sinks.prometheus.figures import WorkerFigures
 VERSION = 1
 # Four publishes a second are more than an eye follows; between them changes only gather.
 PUBLISH_EVERY_S = 0.25
-FULL_EVERY_MS = 10_000
+FULL_EVERY_S = 10.0
+SHARE = 0.4
+"""Of a worker's time that publishing may take, all sites together; then they are published less
+often, the one that has waited longest first."""
+BURST_S = 0.5
 # Below the topic's limit of 1 MiB, with room for what Kafka adds to a record.
 MAX_ROWS_BYTES = 900_000
 MAX_PAYLOAD_BYTES = 65_536
@@ -182,7 +187,7 @@ class _Pace:
 
     partition: int
     published_at: float = float("-inf")
-    full_at: int | None = None
+    full_at: float = float("-inf")
     changed: bool = True
     records: dict[tuple[str, str], bytes] = field(default_factory=dict)
 
@@ -197,6 +202,7 @@ class LivePublisher:
         self._outbox = outbox
         self._monotonic = monotonic
         self._paces: dict[str, _Pace] = {}
+        self._budget = Budget(SHARE, BURST_S, monotonic)
         self._lock = asyncio.Lock()
 
     def changed(self, partition: int, site: str) -> None:
@@ -211,6 +217,15 @@ class LivePublisher:
         """Stop publishing the sites of a partition that is revoked."""
         self._paces = {s: pace for s, pace in self._paces.items() if pace.partition != partition}
 
+    def affordable(self) -> bool:
+        """Publishing has not taken more than its share of the time."""
+        return self._budget.allows()
+
+    def published_at(self, site: str) -> float:
+        """When a site was last published, by the worker's clock."""
+        pace = self._paces.get(site)
+        return float("-inf") if pace is None else pace.published_at
+
     def due(self, site: str) -> bool:
         """The site has changed and was not published a moment ago."""
         pace = self._paces.get(site)
@@ -219,16 +234,19 @@ class LivePublisher:
         return self._monotonic() - pace.published_at >= PUBLISH_EVERY_S
 
     async def publish(self, engine: Engine) -> None:
-        """Publish what changed of a site, everything at first and every 10 s of its time."""
+        """Publish what changed of a site, everything at first and every 10 s."""
         async with self._lock:
             pace = self._paces.get(engine.site)
             if pace is None:
                 return
-            full = pace.full_at is None or engine.at - pace.full_at >= FULL_EVERY_MS
+            # By the worker's clock: the site's goes fast while a backlog is read, and everything
+            # is several times as much as what has changed.
+            began = self._monotonic()
+            full = began - pace.full_at >= FULL_EVERY_S
             parts = engine.live_parts(full)
             if full:
-                pace.full_at = engine.at
-            pace.published_at, pace.changed = self._monotonic(), False
+                pace.full_at = began
+            pace.published_at, pace.changed = began, False
             stamp, at = (engine.epoch, engine.offset), engine.at
             # All at once: while a record waits for the producer, the engine may take a frame.
             records = [live_record(engine.site, stamp, at, *part) for part in parts]
@@ -239,6 +257,7 @@ class LivePublisher:
             for record, value in encoded:
                 key = record_key(record["site"], record["kind"], record["part"])
                 await self._outbox.send(LIVE, key, value, pace.partition)
+            self._budget.spend(self._monotonic() - began)
 
     def published(self) -> list[list[bytes]]:
         """The records last published of each site, as far as metrics need them."""

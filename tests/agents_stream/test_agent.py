@@ -351,19 +351,72 @@ async def test_a_recovered_site_is_published_without_a_new_frame() -> None:
     assert live[-1]["data"] == {"total": 5}
 
 
-async def test_everything_is_published_after_ten_seconds_of_the_sites_time() -> None:
+async def test_everything_is_published_every_ten_seconds_however_fast_the_sites_time_goes() -> None:
     worker = await LogWorker(Log(), 1).open()
-    for n, at in enumerate((1_000_000, 1_009_999, 1_010_000)):
-        await worker.agent.on_frame(0, n, frame("s", n, [], at), lambda: None)
-        await worker.agent.publish_due()
-        worker.now += 1
-    engine = worker.agent.engines()[0]
     seen: list[bool] = []
-    engine.live_parts = lambda full: seen.append(full) or []  # type: ignore[method-assign, func-returns-value]
-    for n, at in enumerate((1_019_999, 1_020_000), start=3):
-        await worker.agent.on_frame(0, n, frame("s", n, [], at), lambda: None)
-        worker.now += 1
-    assert seen == [False, True]
+    for n, now in enumerate((0.0, 1.0, 9.9, 10.2, 11.0, 20.3)):
+        worker.now = now
+        await worker.agent.on_frame(0, n, frame("s", n, [], 1_000_000 * (n + 1)), lambda: None)
+        [engine] = worker.agent.engines()
+        engine.live_parts = lambda full: seen.append(full) or []  # type: ignore[method-assign, func-returns-value]
+        await worker.agent.publish_due()
+    assert seen == [False, False, True, False, True]
+
+
+async def _slow_to_publish(worker: LogWorker, site: str, seconds: float, told: list[str]) -> None:
+    """Make a site that takes so long to publish."""
+    await worker.agent.on_frame(0, worker.next, frame(site, worker.next, [], 1_000_000), _nothing)
+    worker.next += 1
+    engine = next(e for e in worker.agent.engines() if e.site == site)
+
+    def live_parts(full: bool) -> list[Any]:
+        del full
+        worker.now += seconds
+        told.append(site)
+        return []
+
+    engine.live_parts = live_parts  # type: ignore[method-assign]
+
+
+def _nothing() -> None:
+    """An acknowledgement that nobody looks at."""
+
+
+async def test_publishing_leaves_time_for_frames_and_passes_over_no_site() -> None:
+    told: list[str] = []
+    worker = await LogWorker(Log(), 1).open()
+    for site in ("a", "b", "c"):
+        await _slow_to_publish(worker, site, 2.0, told)
+    told.clear()
+    began, turns = worker.now, 0
+    while worker.now < began + 300:
+        turns += 1
+        worker.now += 0.05
+        for site in ("a", "b", "c"):
+            worker.agent.live.changed(0, site)
+        await worker.agent.publish_due()
+    spent = 2.0 * len(told)
+    assert 0.3 < spent / (worker.now - began) < 0.45
+    assert max(told.count(site) for site in "abc") - min(told.count(site) for site in "abc") <= 1
+
+
+async def test_checkpoints_by_the_clock_leave_time_for_frames() -> None:
+    log = Log()
+    log.frames = [frame("s", n, [], 1_000_000 + n) for n in range(2_000)]
+    config = CONFIG.model_copy(update={"checkpoint_events": 1_000_000, "checkpoint_ms": 1_000})
+    worker = await LogWorker(log, 1, config=config).open()
+    settle = worker.store.settle
+
+    async def slow() -> None:
+        worker.now += 5.0
+        await settle()
+
+    worker.store.settle = slow  # type: ignore[method-assign]
+    while worker.next < len(log.frames):
+        worker.now += 0.1
+        await worker.read_on(worker.next + 1)
+    spent = 10.0 * worker.figures.checkpoints
+    assert 0.15 < spent / worker.now < 0.3
 
 
 # --- readiness ----------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from agents_stream.publish import (
-    FULL_EVERY_MS,
+    FULL_EVERY_S,
     MAX_PAYLOAD_BYTES,
     MAX_ROWS_BYTES,
     LivePublisher,
@@ -161,16 +161,16 @@ async def test_all_parts_are_of_one_moment_though_frames_come_while_they_are_sen
 async def test_metrics_miss_no_part_while_everything_is_sent_again() -> None:
     site = _TwoParts(SiteSettings(site="s"))
     site.apply(decode_frame(frame("s", 3, ["a"], 1_000_000, 2)), 3)
-    broker, clock, seen = _Broker(), iter(range(100)), []
+    broker, now, seen = _Broker(), [0.0], []
 
     async def looked_at(topic: str, key: bytes, value: bytes, partition: int | None) -> Any:
         seen.append([decode_live(value)["at"] for value in live.published()[0]])
         return await broker.send(topic, key, value, partition)
 
-    live = LivePublisher(Outbox(looked_at, WorkerFigures()), lambda: float(next(clock)))
+    live = LivePublisher(Outbox(looked_at, WorkerFigures()), lambda: now[0])
     live.changed(7, "s")
     await live.publish(site)
-    later = 1_000_000 + FULL_EVERY_MS
+    now[0], later = FULL_EVERY_S, 1_005_000
     site.apply(decode_frame(frame("s", 4, ["b"], later, 2)), 4)
     live.changed(7, "s")
     await live.publish(site)
