@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from agents_stream.tables import CHANGELOGS
+from schemas.topics import CHANGELOGS
 from pipeline.doctor.around import Around
 from pipeline.doctor.finding import CannotTell, Finding, failed, ok, warning
-from pipeline.topics import TopicState, look_at_topics
+from pipeline.topics import TopicState, look_at_topics, why_not
 from schemas.topics import TOPICS
 
 
@@ -22,7 +22,8 @@ async def check(around: Around) -> list[Finding]:
         todo = "CALLBOARD_BOOTSTRAP names others; `callboard up` starts one"
         if config.kafka_security != "plaintext":
             todo += "; CALLBOARD_KAFKA_… say how to log in"
-        return [failed("brokers", str(error), todo)]
+        reason = await why_not(config.brokers)
+        return [failed("brokers", f"none answers: {reason}" if reason else str(error), todo)]
     count = len(cluster["brokers"])
     how = "" if config.kafka_security == "plaintext" else f", by {config.kafka_security}"
     name = "1 broker" if count == 1 else f"{count} brokers"
