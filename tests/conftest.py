@@ -10,21 +10,28 @@ from xdist.scheduler import LoadScopeScheduling
 
 GROUPS = {
     "stack": ("tests/e2e/", "tests/stack/test_supervision.py"),
+    "alerts": ("tests/e2e/test_alerts.py",),
     "kafka": ("tests/faults/", "tests/kafka/", "tests/security/"),
     "browser": ("tests/sinks/board/test_page.py", "tests/sinks/board/test_quality.py"),
-    "worker": ("tests/agents_stream/test_worker.py",),
+    "worker": (
+        "tests/agents_stream/test_worker.py",
+        "tests/agents_stream/test_checkpoint_every_record.py",
+    ),
+    "backfill": ("tests/backfill/",),
+    "sink": ("tests/sinks/clickhouse/test_sink.py",),
 }
 """Tests that start what several of them share, or what would starve beside another of its kind.
 
 A group runs in one process, one test after the other; all other files are each a group of their
-own. The groups named here take longest and begin first, in this order.
+own. Where several paths fit, the longest counts. The groups named here take longest and begin
+first, in this order.
 """
 
 
 def group_of(path: str) -> str:
     """The group of a file, given by its path from the root of the repository."""
-    found = (name for name, parts in GROUPS.items() if path.startswith(parts))
-    return next(found, path)
+    found = [(len(p), name) for name, ps in GROUPS.items() for p in ps if path.startswith(p)]
+    return max(found, default=(0, path))[1]
 
 
 class Sharing(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
