@@ -360,7 +360,7 @@ async def test_everything_is_published_every_ten_seconds_however_fast_the_sites_
         [engine] = worker.agent.engines()
         engine.live_parts = lambda full: seen.append(full) or []  # type: ignore[method-assign, func-returns-value]
         await worker.agent.publish_due()
-    assert seen == [False, False, True, False, True]
+    assert seen == [True, False, False, True, False, True]
 
 
 async def _slow_to_publish(worker: LogWorker, site: str, seconds: float, told: list[str]) -> None:
