@@ -111,8 +111,8 @@ USERS: dict[UserName, User] = {
     ),
     "board": User("shows the live topic", reads=(LIVE,)),
     "operator": User(
-        "makes topics, backfills, looks at dead letters and lags",
-        reads=(RAW, DEAD),
+        "makes topics, backfills, looks at dead letters, lags and the newest frames",
+        reads=(RAW, FRAMES, DEAD),
         makes=_ALL,
         watches=("callboard-",),
     ),

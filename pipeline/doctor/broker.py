@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from schemas.topics import CHANGELOGS
 from pipeline.doctor.around import Around
 from pipeline.doctor.finding import CannotTell, Finding, failed, ok, warning
 from pipeline.topics import TopicState, look_at_topics, why_not
-from schemas.topics import TOPICS
+from schemas.topics import CHANGELOGS, TOPICS
 
 
 async def check(around: Around) -> list[Finding]:

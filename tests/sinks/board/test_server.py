@@ -311,6 +311,20 @@ async def test_health_means_that_the_loop_turns_and_readiness_that_all_was_read(
             assert response.status == 200
         async with session.get("/healthz") as response:
             assert response.status == 200
+        board.feed(bank())
+        async with session.get("/readyz") as response:
+            assert (response.status, await response.text()) == (200, "ready\n")
+        [site] = board.hub._sites.values()
+        assert site.heard is not None
+        site.heard -= 60
+        async with session.get("/readyz") as response:
+            assert response.status == 503
+            assert "no live record for 6" in await response.text()
+        async with session.get("/servez") as response:
+            assert response.status == 200, "a board with old figures says so and goes on"
+        async with session.get("/log-level") as response:
+            assert response.status == 403, "this machine may be a proxy"
         board.hub._turned -= 60
         async with session.get("/healthz") as response:
             assert response.status == 503
+            assert "the loop that sends has not turned for 6" in await response.text()
