@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from schemas.logs import hide
+
 
 class SecretError(ValueError):
     """A secret is missing or cannot be read; the message says which variable to set."""
@@ -23,4 +25,5 @@ def secret_of(variable: str, environ: Mapping[str, str]) -> str:
         raise SecretError(f"{variable}_FILE={path}: {error}") from None
     if not value:
         raise SecretError(f"{variable}_FILE={path}: the file is empty")
+    hide(value)
     return value
