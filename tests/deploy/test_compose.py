@@ -405,3 +405,40 @@ def test_rows_of_a_backfill_wait_on_a_disk_that_its_user_may_write() -> None:
     lines = (ROOT / "deploy/docker/Dockerfile").read_text()
     uid = service["user"].split(":")[0]
     assert f"install --directory --owner={uid} --group={uid} {place}" in lines
+
+
+def test_passwords_of_kafka_are_no_arguments_and_failures_end_the_job(tmp_path: Path) -> None:
+    """Arguments can be read by everybody in the container; the job is tried again if it fails."""
+    for tool in ("kafka-configs.sh", "kafka-acls.sh"):
+        path = tmp_path / tool
+        path.write_text(
+            '#!/bin/bash\necho "$@" >> "$0.$$.args"\n'
+            'while [ $# -gt 1 ]; do [ "$1" = --add-config-file ] && cat "$2" >> "$0.$$.file"\n'
+            'shift; done\n[ "$(basename "$0")" != "$FAILS" ]\n'
+        )
+        path.chmod(0o755)
+    for name in USERS:
+        (tmp_path / f"kafka_{name}_password").write_text(f"secret-of-{name}")
+
+    def run(fails: str) -> int:
+        return subprocess.run(
+            [str(ROOT / "deploy/kafka/users.sh")],
+            env={
+                "PATH": os.environ["PATH"],
+                "SECRETS_DIR": str(tmp_path),
+                "KAFKA_BIN": str(tmp_path),
+                "FAILS": fails,
+            },
+            capture_output=True,
+            check=False,
+        ).returncode
+
+    assert run("") == 0
+    arguments = "".join(path.read_text() for path in tmp_path.glob("*.args"))
+    assert arguments.count("--entity-name") == len(USERS)
+    assert "secret-of-" not in arguments
+    files = sorted(path.read_text() for path in tmp_path.glob("*.file"))
+    # Without brackets, which the tool takes off an argument only.
+    assert files == sorted(f"SCRAM-SHA-512=password=secret-of-{name}\n" for name in USERS)
+    assert run("kafka-acls.sh") != 0
+    assert run("kafka-configs.sh") != 0
