@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import orjson
 import pytest
@@ -19,8 +18,14 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def stack(stacks: Stacks) -> Iterator[RunningStack]:
-    yield stacks.running("--empty")
+def stack(stacks: Stacks) -> RunningStack:
+    return stacks.running("--empty")
+
+
+def until_logged(stack: RunningStack, role: str, words: str) -> None:
+    """Wait until a role has said something."""
+    log = stack.folder / "logs" / f"{role}.log"
+    stack.until(lambda: words in log.read_text(), 30, f"{role} says {words}")
 
 
 def doctor(stack: RunningStack, *words: str) -> tuple[int, Json]:
@@ -60,21 +65,14 @@ def test_all_is_well_with_a_stack_that_runs_until_a_role_hangs(stack: RunningSta
 
 
 def test_levels_of_every_role_change_while_it_runs_and_go_back(stack: RunningStack) -> None:
-    roles = {"door": "door", "ingest": "ingest", "agents": "agents", "sink": "sink"}
-    for role in (*roles, "board", "store"):
+    for role in ("door", "ingest", "agents", "sink", "board", "store"):
         said = stack.command("log-level", role, "aiokafka", "INFO", "--for", "2s")
         assert said.startswith("aiokafka: INFO, back in ")
-        log = stack.folder / "logs" / f"{roles.get(role, role)}.log"
-        stack.until(
-            lambda log=log: "logger aiokafka: level WARNING again" in log.read_text(),
-            30,
-            f"the level of {role} goes back",
-        )
+        until_logged(stack, role, "logger aiokafka: level WARNING again")
 
 
 def test_a_signal_turns_debugging_on_and_off(stack: RunningStack) -> None:
-    log = stack.folder / "logs" / "board.log"
     stack.signal("board", signal.SIGUSR1)
-    stack.until(lambda: "logger root: level DEBUG for 600 s" in log.read_text(), 30, "on")
+    until_logged(stack, "board", "logger root: level DEBUG for 600 s")
     stack.signal("board", signal.SIGUSR1)
-    stack.until(lambda: "logger root: level INFO again" in log.read_text(), 30, "off")
+    until_logged(stack, "board", "logger root: level INFO again")
