@@ -78,6 +78,7 @@ class Framer:
 
     `mark` is how far closed frames reach. Records of a site arrive in the order of their offsets
     and of their journal sequences, so what is at or below the mark has already been framed.
+    `arrived` is how far those frames reach that the broker has, kept where it may matter.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Framer:
     ) -> None:
         self.state = state
         self.mark = mark or Mark()
+        self.arrived: Mark | None = None
         self._offset, self._journal = self.mark.offset, self.mark.journal
         self._epoch = epoch
         self._partition = partition

@@ -160,7 +160,10 @@ class Partition:
         return min([self.next, *firsts, *self._unsettled.values()])
 
     def _framer(self, site: str, mark: Mark | None = None) -> Framer:
-        return Framer(self._around.sites[site], self._around.epoch, self.number, mark)
+        framer = Framer(self._around.sites[site], self._around.epoch, self.number, mark)
+        if self._home(site) != self.number:
+            framer.arrived = framer.mark
+        return framer
 
     def _home(self, site: str) -> int:
         return partition_of(site, self._around.partitions)
@@ -299,19 +302,27 @@ class Partition:
             self._resumed_at = turn
             header = resume_header(self.number, self._framers.values())
             headers.append((HEADER_RESUME, header))
-        done = self._settle_later(first)
+        done = self._settle_later(first, self._framers.get(frame.site))
         item = Item(frame.site.encode(), encode_frame(frame), headers, done)
         self._around.lanes.put(FRAMES, self._home(frame.site), item)
 
-    def _settle_later(self, first: int) -> Callable[[BaseException | None], None]:
-        """Hold the committable offset at `first` until the returned function is called."""
+    def _settle_later(
+        self, first: int, framer: Framer | None = None
+    ) -> Callable[[BaseException | None], None]:
+        """Hold the committable offset at `first` until the returned function is called.
+
+        `framer` is that of a frame, whose mark has then arrived.
+        """
         self._token += 1
         token, unsettled = self._token, self._unsettled
         unsettled[token] = first
+        mark = None if framer is None else framer.mark
 
         def done(error: BaseException | None) -> None:
             if error is None:
                 del unsettled[token]
+                if framer is not None and framer.arrived is not None:
+                    framer.arrived = mark
 
         return done
 

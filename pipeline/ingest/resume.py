@@ -50,7 +50,11 @@ Past = dict[str, SitePast]
 
 
 def resume_header(partition: int, framers: Iterable[Framer]) -> bytes:
-    """The header for a frame that is sent after all frames the framers have closed so far."""
+    """The header for a frame that is sent after all frames the framers have closed so far.
+
+    Frames of a site with another home go to another partition and may come later, or never: such a
+    framer says what has arrived.
+    """
     sites = {framer.site: _entry(framer) for framer in framers if framer.state.told}
     return orjson.dumps({"partition": partition, "sites": sites})
 
@@ -58,7 +62,8 @@ def resume_header(partition: int, framers: Iterable[Framer]) -> bytes:
 def _entry(framer: Framer) -> list[Any]:
     told = framer.state.told
     assert told is not None
-    return [framer.mark.offset, framer.mark.journal, framer.state.now, told.fixed, told.digest]
+    mark = framer.mark if framer.arrived is None else framer.arrived
+    return [mark.offset, mark.journal, framer.state.now, told.fixed, told.digest]
 
 
 async def read_past(brokers: Brokers, epoch: int, partitions: Iterable[int]) -> dict[int, Past]:
