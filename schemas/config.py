@@ -234,7 +234,12 @@ def _shown(field: str | None, value: Any) -> Any:
     """A field's value as it may be shown."""
     if field in (*SECRETS, *CONTACT_SECRETS):
         return "[secret]" if value else ""
-    return re.sub("(?<=://)[^/]*@", "[secret]@", value) if isinstance(value, str) else value
+    return shown_address(value) if isinstance(value, str) else value
+
+
+def shown_address(address: str) -> str:
+    """An address as it may be shown: without the user and the password that may stand in it."""
+    return re.sub("(?<=://)[^/]*@", "[secret]@", address)
 
 
 def _refuse_contradictions(config: Config) -> None:

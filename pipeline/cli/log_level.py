@@ -11,7 +11,7 @@ import orjson
 import typer
 
 from pipeline.doctor.pages import ROLES, PageError, named_pages, pages_of
-from schemas.config import Config, ConfigError
+from schemas.config import Config, ConfigError, shown_address
 from schemas.log_levels import LEVELS, ROOT, LevelError, seconds_of
 from schemas.operator_page import ROLE_HEADER
 
@@ -84,11 +84,11 @@ def _answer(address: str, role: str, token: str, body: object) -> dict[str, dict
     except urllib.error.HTTPError as error:
         told = error.read(500).decode("utf-8", "replace").strip()
         if ROLE_HEADER not in error.headers:
-            told = f"{address} is no page of callboard"
+            told = f"{shown_address(address)} is no page of callboard"
         raise PageError(f"{role}: {told}") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
-        raise PageError(f"{role}: no answer from {address}: {reason}") from None
+        raise PageError(f"{role}: no answer from {shown_address(address)}: {reason}") from None
 
 
 def _show(levels: dict[str, dict[str, object]], every: bool) -> None:

@@ -20,7 +20,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from pipeline.doctor.finding import CannotTell
 from pipeline.ingest.ranges import range_reader
 from pipeline.topics import ends_as_fetched
-from schemas.config import Config
+from schemas.config import Config, shown_address
 from schemas.frames import FrameError, decode_frame
 from schemas.operator_page import EPOCH_HEADER, ROLE_HEADER
 from schemas.topics import FRAMES
@@ -218,7 +218,7 @@ class Around:
         try:
             await self.get(f"{address.rstrip('/')}/ping")
         except CannotTell as error:
-            raise CannotTell(f"the store at {address}: {error}") from None
+            raise CannotTell(f"the store at {shown_address(address)}: {error}") from None
         self._client = await self.in_store(lambda: connect(self.config, write=True))
         return self._client
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.doctor.around import Around
 from pipeline.doctor.finding import CannotTell, Finding, failed, ok, seconds, skipped, warning
-from schemas.config import Config
+from schemas.config import Config, shown_address
 from sinks.clickhouse.migrate import MigrationError, load, pending
 from sinks.clickhouse.query import connect
 
@@ -28,7 +28,7 @@ async def check(around: Around) -> list[Finding]:
             "`callboard up` starts one" if config.alone else "is it running?"
         )
         return [failed("store", told, todo)]
-    findings = [ok("store", f"ClickHouse {rows[0][0]} at {config.clickhouse_url}")]
+    findings = [ok("store", f"ClickHouse {rows[0][0]} at {shown_address(config.clickhouse_url)}")]
     schema = await _schema(around)
     findings.append(schema)
     findings += await _rights(around)

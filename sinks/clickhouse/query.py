@@ -15,7 +15,7 @@ from clickhouse_connect import get_client
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from schemas.config import Config
+from schemas.config import Config, shown_address
 from sinks.clickhouse.endpoint import blocking, refused_certificate
 
 ANALYST = "analyst"
@@ -62,14 +62,15 @@ def connect(config: Config, *, write: bool = False, database: str | None = None)
 def _no_entry(config: Config, analyst: str | None, error: Exception) -> str:
     if "Authentication failed" not in str(error):
         reason = refused_certificate(error) or cleaned(error)
-        return f"no answer from {config.clickhouse_url}: {reason}"
+        return f"no answer from {shown_address(config.clickhouse_url)}: {reason}"
     variables = (
         "CALLBOARD_ANALYST_PASSWORD"
         if analyst
         else "CALLBOARD_CLICKHOUSE_USER and CALLBOARD_CLICKHOUSE_PASSWORD"
     )
     return (
-        f"{config.clickhouse_url} refuses the password of {analyst or config.clickhouse_user}: set "
+        f"{shown_address(config.clickhouse_url)} refuses the password of "
+        f"{analyst or config.clickhouse_user}: set "
         f"{variables}, or ask in the folder where `callboard up` runs"
     )
 
