@@ -15,7 +15,7 @@ from bench.peers.contenders import REFERENCE, SIZES, Contender, contenders_of, w
 from bench.peers.day import Day, write_day
 from bench.peers.environments import BUILD, Unavailable
 from bench.peers.job import Results, read_results
-from bench.peers.measure import Failed, Run, measure
+from bench.peers.measure import Failed, Run, come_first, measure
 from bench.peers.reference import run as run_by_hand
 from bench.peers.report import table_of, versions
 from pipeline.engine import COMPILED
@@ -29,13 +29,16 @@ def main() -> None:
     console = Console(width=130)
     kept = orjson.loads(RESULTS.read_bytes()) if RESULTS.exists() else {"sizes": {}}
     machine = describe()
+    come_first()
     console.print(f"callboard and its peers on {machine['words']}", highlight=False)
     for size in options.sizes or list(SIZES):
         measured = _measure_size(size, options.repetitions, options.only, console)
         measured["machine"] = {**machine, "load_after": load()}
-        console.print(table_of(size, measured))
-        if not options.only:
-            kept["sizes"][size] = measured
+        if options.only:
+            console.print(table_of(size, measured))
+            continue
+        kept["sizes"][size] = _added(kept["sizes"].get(size), measured) if options.add else measured
+        console.print(table_of(size, kept["sizes"][size]))
     if options.only:
         return
     kept["versions"] = versions()
@@ -47,6 +50,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench.peers", description="one job, callboard and peers")
     parser.add_argument("sizes", nargs="*", help=f"of {', '.join(SIZES)}; default: all")
     parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--add", action="store_true", help="to the runs that are kept already")
     parser.add_argument("--only", default="", help="a part of the names of peers; nothing is kept")
     options = parser.parse_args()
     for size in set(options.sizes) - set(SIZES):
@@ -86,6 +90,16 @@ def _measure_size(size: str, repetitions: int, only: str, console: Console) -> d
         "contenders": contenders,
         "left_out": out,
     }
+
+
+def _added(kept: dict[str, Any] | None, measured: dict[str, Any]) -> dict[str, Any]:
+    """The runs kept of a size and the new ones of the same contenders on the same day."""
+    if kept is None or any(kept[name] != measured[name] for name in ("events", "engine")):
+        return measured
+    for name, one in measured["contenders"].items():
+        if name in kept["contenders"]:
+            one["runs"] = kept["contenders"][name]["runs"] + one["runs"]
+    return measured
 
 
 def _day(size: str, console: Console) -> tuple[Day, Results]:

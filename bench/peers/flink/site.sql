@@ -1,6 +1,7 @@
 -- The site's part. Up to t the time in a state is the sum of step * (t - moment) over all changes; a
 -- window is the difference of two edges. An edge is known only if something happened in the pane
--- before it: the clock events see to that, without them rows of quiet periods are missing.
+-- before it: the clock events see to that, without them rows of quiet periods are missing. LAG takes
+-- rows of one millisecond as one, and an agent has often two; hence windows of two rows.
 CREATE TABLE site_rows (edge BIGINT, queue STRING, busy_ms BIGINT, idle_ms BIGINT
 ) WITH ('connector' = 'filesystem', 'path' = '{results}/site', 'format' = 'csv',
   'csv.disable-quote-character' = 'true');
@@ -17,8 +18,10 @@ SELECT agent, rt, ts, IF(state IN ('busy', 'wrap'), 1, 0) AS busy, IF(state = 'a
 FROM states;
 
 CREATE VIEW changes AS
-SELECT rt, ts, busy - COALESCE(LAG(busy) OVER w, 0) AS busy, idle - COALESCE(LAG(idle) OVER w, 0) AS idle
-FROM present WINDOW w AS (PARTITION BY agent ORDER BY rt)
+SELECT rt, ts, busy - IF(COUNT(*) OVER w = 1, 0, FIRST_VALUE(busy) OVER w) AS busy,
+  idle - IF(COUNT(*) OVER w = 1, 0, FIRST_VALUE(idle) OVER w) AS idle
+FROM present
+WINDOW w AS (PARTITION BY agent ORDER BY rt ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)
 UNION ALL
 SELECT rt, ts, 0, 0 FROM events WHERE type = 'clock';
 
