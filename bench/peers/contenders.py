@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.peers.environments import FLINK, flink_command, python_of
 
-SIZES = {"quarter": 15, "hour": 60, "shift": 480, "days": 2880}
+SIZES = {"quarter": 15, "hour": 60, "shift": 480, "day": 1440}
 """Minutes of the simulated centre's day by the name of a size."""
 STREAMING, BATCH = "streaming", "batch"
 
@@ -43,7 +43,7 @@ def _flink(*parts: str) -> Callable[[], list[str]]:
 
 
 _ALL = tuple(SIZES)
-_LONG = ("shift", "days")
+_LONG = ("shift", "day")
 _PLAIN = (("CALLBOARD_ENGINE", "python"),)
 CALLBOARD = "callboard"
 REFERENCE = "loop by hand"
@@ -58,8 +58,7 @@ CONTENDERS = (
     Contender(
         "Bytewax, sliding", STREAMING, ("shift",), _module("bytewax_job", "bytewax"), ("--sliding",)
     ),
-    Contender("Flink SQL, queues", STREAMING, ("days",), _flink("queues"), site=False, wide=True),
-    Contender("Flink SQL", STREAMING, ("hour", "days"), _flink("queues", "site"), wide=True),
+    Contender("Flink SQL", STREAMING, ("day",), _flink("queues", "site"), wide=True),
     Contender(
         "Pathway, panes", STREAMING, ("shift",), _module("pathway_job", "pathway"), site=False,
         wide=True,
@@ -83,8 +82,8 @@ CONTENDERS = (
         "Faust, hopping", STREAMING, ("quarter",), _module("faust_job"), ("--hopping",), site=False,
         kafka=True,
     ),
-    Contender("polars", BATCH, ("days",), _module("polars_job", "polars"), wide=True),
-    Contender("ClickHouse (chDB)", BATCH, ("days",), _module("clickhouse_job"), wide=True),
+    Contender("polars", BATCH, ("day",), _module("polars_job", "polars"), wide=True),
+    Contender("ClickHouse (chDB)", BATCH, ("day",), _module("clickhouse_job"), wide=True),
 )  # fmt: skip
 
 
