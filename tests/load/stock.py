@@ -1,0 +1,50 @@
+"""A simulated centre's events as a stock that never ends, to be posted at any rate."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pipeline.simulate.options import Options
+from pipeline.simulate.stream import Simulation
+
+_TS = re.compile(rb'"ts":\d+')
+_CONTACT = b'"contact":"'
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """One event for the door."""
+
+    site: str
+    payload: bytes
+
+
+class Stock:
+    """Events in the order of the simulation; when they are used up, new contacts do the same.
+
+    `mark` keeps the contacts of several stocks apart.
+    """
+
+    def __init__(self, options: Options, mark: str, limit: int = 100_000) -> None:
+        self.site = options.site
+        self._base = [record.payload for record, _ in zip(
+            Simulation(options).records(), range(limit), strict=False)]  # fmt: skip
+        self._mark = mark
+        self._cycle = 0
+        self._events = self._endless()
+
+    def _endless(self) -> Iterator[bytes]:
+        while True:
+            self._cycle += 1
+            named = _CONTACT + f"{self._mark}{self._cycle}-".encode()
+            for payload in self._base:
+                yield payload.replace(_CONTACT, named, 1)
+
+    def take(self, count: int, now_ms: int) -> list[Payload]:
+        """The next events, as if they happened now."""
+        stamp = b'"ts":%d' % now_ms
+        return [
+            Payload(self.site, _TS.sub(stamp, next(self._events), count=1)) for _ in range(count)
+        ]

@@ -1,0 +1,81 @@
+"""The soak is a program that works: a minute of a small centre, and it finds what grows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.load.soak import Load, soak
+from tests.load.trends import changelog_bytes_per_event, judged, summary
+from tests.load.watching import MIB
+
+
+@pytest.mark.stack
+@pytest.mark.timeout(480)
+def test_a_short_soak_ends_with_everybody_in_agreement(tmp_path: Path) -> None:
+    seen: list[Any] = []
+    load = Load(minutes=0.2, agents=120, queues=12, calls=3_600)
+    result = soak(load, 3, tmp_path, 2, lambda sample, _: seen.append(sample))
+    wrong = {key: found for key, found in result["agreement"].items() if isinstance(found, list)}
+    assert wrong == dict.fromkeys(wrong, [])
+    assert result["agreement"]["dead_letters"] == result["agreement"]["late"] == 0
+    assert result["agreement"]["events"] > 300
+    assert len(seen) >= 2
+    for name in ("store", "door", "ingest", "agents", "sink", "board", "broker", "simulator"):
+        process = result["summary"]["processes"][name]
+        assert process["rss_most"] > MIB
+        assert process["fds_most"] > 0
+    assert result["changelog_bytes_per_event"]["written"] > 0
+    assert result["changelog_bytes_per_event"]["held_bytes"] > 0
+    assert 0 < result["summary"]["parts"]["most"] < 1_000
+
+
+def _samples(rise_mib_h: float, fresh_fds: int, parts: int) -> list[Any]:
+    """Two hours of one process that grows from the start."""
+    return [
+        {
+            "t": 60 * minute,
+            "processes": {
+                "agents": [
+                    (200 + rise_mib_h * minute / 60) * MIB,
+                    12 + fresh_fds * minute // 120,
+                    3,
+                    0.2,
+                ]
+            },
+            "events": 1_000 * minute,
+            "checkpoint_bytes": 400_000 * minute,
+            "checkpoints": 6 * minute,
+            "checkpoint_s": 0.6 * minute,
+            "age_ms": 500,
+            "lag_records": 0,
+            "lag_frames": 0,
+            "lag_rows": 0,
+            "parts": parts,
+            "topics": {"callboard-agents-state-changelog": 9_000, "events.raw": 7},
+        }
+        for minute in range(121)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rise_mib_h", "fresh_fds", "parts", "broken"),
+    [
+        (10, 0, 40, ""),
+        (90, 0, 40, "memory rises by 90.0 MiB an hour"),
+        (10, 50, 40, "descriptors"),
+        (10, 0, 5_000, "5000 parts"),
+    ],
+)
+def test_what_grows_is_found(rise_mib_h: float, fresh_fds: int, parts: int, broken: str) -> None:
+    lines = judged(summary(_samples(rise_mib_h, fresh_fds, parts)))
+    failed = [what for what, holds in lines if not holds]
+    assert len(failed) == bool(broken)
+    assert all(broken in what for what in failed)
+
+
+def test_what_checkpoints_cost_is_told_by_event() -> None:
+    found = changelog_bytes_per_event(_samples(0, 0, 1))
+    assert found == {"written": 400.0, "held_bytes": 9_000, "held_most_bytes": 9_000}

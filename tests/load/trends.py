@@ -1,0 +1,114 @@
+"""What the samples of a soak say: slopes, spans, costs per event, and what must hold of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from tests.load.system import Json
+from tests.load.watching import MIB, slope
+
+CHANGELOG = "-changelog"
+RSS, FDS, THREADS, CORES = range(4)
+WARM_SHARE = 0.5
+"""Caches and windows fill in the first part of a run; slopes are those of the rest."""
+MOST_SLOPE_MIB_H = 60.0
+MOST_NEW_FDS = 10
+MOST_PARTS = 1_000
+
+
+def _warm(samples: Sequence[Json]) -> Sequence[Json]:
+    return samples[int(len(samples) * WARM_SHARE) :]
+
+
+def _series(samples: Iterable[Json], name: str, which: int) -> list[tuple[float, float]]:
+    """Hours and the figure of a process."""
+    return [
+        (sample["t"] / 3600, sample["processes"][name][which])
+        for sample in samples
+        if name in sample["processes"]
+    ]
+
+
+def summary(samples: Sequence[Json]) -> Json:
+    """For each process its memory, slope, descriptors and CPU; for the system what it wrote."""
+    names = dict.fromkeys(name for sample in samples for name in sample["processes"])
+    return {
+        "processes": {name: _process(samples, name) for name in names},
+        "age_ms": _spread(samples, "age_ms"),
+        "lag_records": _spread(samples, "lag_records"),
+        "lag_frames": _spread(samples, "lag_frames"),
+        "lag_rows": _spread(samples, "lag_rows"),
+        "parts": _spread(samples, "parts"),
+        "checkpoints": _checkpoints(samples),
+        "topics": samples[-1]["topics"],
+    }
+
+
+def _process(samples: Sequence[Json], name: str) -> Json:
+    memory = [value for _, value in _series(samples, name, RSS)]
+    warm = _warm(samples)
+    fds = [value for _, value in _series(warm, name, FDS)] or [0]
+    cores = [value for _, value in _series(samples, name, CORES)]
+    return {
+        "rss_first": memory[0],
+        "rss_last": memory[-1],
+        "rss_most": max(memory),
+        "rss_slope_mib_h": slope(_series(warm, name, RSS)) / MIB,
+        "fds_first": fds[0],
+        "fds_last": fds[-1],
+        "fds_most": max(fds),
+        "threads": max(value for _, value in _series(samples, name, THREADS)),
+        "cores": sum(cores) / len(cores),
+    }
+
+
+def _spread(samples: Iterable[Json], key: str) -> Json:
+    values = sorted(sample[key] for sample in samples if sample[key] is not None)
+    if not values:
+        return {"median": None, "p95": None, "most": None}
+    at = min(len(values) - 1, int(len(values) * 0.95))
+    return {"median": values[len(values) // 2], "p95": values[at], "most": values[-1]}
+
+
+def _grown(samples: Sequence[Json], key: str) -> float:
+    values = [sample[key] for sample in samples if sample[key] is not None]
+    return float(values[-1] - values[0]) if len(values) > 1 else 0.0
+
+
+def _checkpoints(samples: Sequence[Json]) -> Json:
+    count = _grown(samples, "checkpoints") or 1.0
+    return {
+        "count": count,
+        "mean_bytes": _grown(samples, "checkpoint_bytes") / count,
+        "mean_ms": _grown(samples, "checkpoint_s") / count * 1000,
+    }
+
+
+def changelog_bytes_per_event(samples: Sequence[Json]) -> Json:
+    """What checkpoints wrote for each event, and what the changelogs hold in the end."""
+    events = _grown(samples, "events") or 1.0
+    held = sum(n for topic, n in samples[-1]["topics"].items() if topic.endswith(CHANGELOG))
+    most = max(
+        sum(n for topic, n in sample["topics"].items() if topic.endswith(CHANGELOG))
+        for sample in samples
+    )
+    return {
+        "written": _grown(samples, "checkpoint_bytes") / events,
+        "held_bytes": held,
+        "held_most_bytes": most,
+    }
+
+
+def judged(found: Json) -> list[tuple[str, bool]]:
+    """What must hold of a summary, in words."""
+    lines = []
+    for name, process in found["processes"].items():
+        rise = process["rss_slope_mib_h"]
+        lines.append((f"{name}: memory rises by {rise:.1f} MiB an hour, at most "
+                      f"{MOST_SLOPE_MIB_H:.0f}", rise <= MOST_SLOPE_MIB_H))  # fmt: skip
+        fresh = process["fds_last"] - process["fds_first"]
+        lines.append((f"{name}: {process['fds_last']:.0f} descriptors, {fresh:+.0f} in the second "
+                      f"half", fresh <= MOST_NEW_FDS))  # fmt: skip
+    parts = found["parts"]["most"]
+    lines.append((f"at most {parts} parts in the store", parts is not None and parts < MOST_PARTS))
+    return lines
