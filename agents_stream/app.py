@@ -14,7 +14,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -51,6 +51,9 @@ PUBLISH_TURN_S = 0.05
 STOP_PATIENCE_S = 15.0
 EXIT_DOUBTFUL = 70
 _MIB = 1024 * 1024
+
+
+Prepare = Callable[[], Awaitable[None]]
 
 
 class _App(faust.App):
@@ -147,6 +150,7 @@ class Worker:
         checks = [p.stuck for p in (self._watching, self._publishing, self.agent.pulse)]
         self.operator = OperatorPage("worker", config, self._unready, checks)
         self._page = StatusPage(self.operator, self._metrics)
+        self._prepared = False
         self._recovered = False
         self._stopping = False
         self._end = asyncio.Event()
@@ -217,6 +221,8 @@ class Worker:
     def _unready(self) -> list[str]:
         if self._stopping:
             return ["stopping"]
+        if not self._prepared:
+            return ["waiting for the broker and its topics"]
         if not self._recovered or self._app.rebalancing:
             return ["recovering"]
         return self.agent.unready()
@@ -254,14 +260,31 @@ class Worker:
             log.error("giving up: %r", error, exc_info=error)
         self._end.set()
 
-    async def run(self) -> None:
-        """Run until told to stop; raises what made the state doubtful."""
+    async def open(self, prepare: Prepare) -> None:
+        """Show the page, then wait until all is prepared or the worker is told to stop.
+
+        A worker whose broker is away is not ready, and not dead. Raises what `prepare` raises.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end.set)
         self.operator.levels.listen()
         port = await self._page.start(self.config.page_host, self.config.worker_port)
         log.info("metrics and readiness on port %d", port)
+        preparing, stopped = asyncio.ensure_future(prepare()), asyncio.create_task(self._end.wait())
+        with self._watching.waiting("the topics"):
+            await asyncio.wait({preparing, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if preparing.done():
+            preparing.result()
+            self._prepared = True
+        preparing.cancel()
+
+    async def run(self) -> None:
+        """Run until told to stop; raises what made the state doubtful. To be opened before."""
+        if self._end.is_set():
+            await self._page.stop()
+            return
         tasks = [
             asyncio.create_task(self._guarded(step))
             for step in (self._start_app(), self._publish(), self._write_snapshots(), self._watch())
@@ -338,9 +361,15 @@ def _snapshot_writer(config: Config, figures: WorkerFigures) -> SnapshotWriter |
     return SnapshotWriter(Path(config.snapshot_dir), figures) if config.snapshot_dir else None
 
 
-async def _run(config: Config, engine: EngineType) -> None:
+async def _nothing() -> None:
+    """Nothing to prepare."""
+
+
+async def _run(config: Config, engine: EngineType, prepare: Prepare) -> None:
+    worker = Worker(config, engine)
+    await worker.open(prepare)
     try:
-        await Worker(config, engine).run()
+        await worker.run()
     except Exception as error:
         log.critical("the worker ends: %s", error)
         logging.shutdown()
@@ -349,7 +378,11 @@ async def _run(config: Config, engine: EngineType) -> None:
         os._exit(EXIT_DOUBTFUL)
 
 
-def main(config: Config, engine: EngineType = Site) -> None:
-    """Run a worker until it is told to stop; ends the process with status 70 when in doubt."""
+def main(config: Config, engine: EngineType = Site, prepare: Prepare = _nothing) -> None:
+    """Run a worker until it is told to stop; ends the process with status 70 when in doubt.
+
+    `prepare` is awaited before the broker is asked for anything; whoever starts the worker makes
+    the topics there. Raises what it raises.
+    """
     spare_collector()
-    asyncio.run(_run(config, engine))
+    asyncio.run(_run(config, engine, prepare))

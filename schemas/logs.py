@@ -13,15 +13,19 @@ from __future__ import annotations
 import logging
 import os
 import re
+import sys
 import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Any, TypedDict
 from urllib.parse import quote
 
 import orjson
 
 from schemas.config import COLLECTOR_SECRETS, CONTACT_SECRETS, SECRETS, Config, variable_of
+
+log = logging.getLogger(__name__)
 
 FIELDS = ("site", "topic", "partition", "offset", "epoch")
 """In the order in which a line has them."""
@@ -96,6 +100,17 @@ def configure(role: str, config: Config, environ: Mapping[str, str] = os.environ
     logging.basicConfig(level=config.log_level, handlers=[handler], force=True)
     for name in FOREIGN:
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.captureWarnings(True)
+    sys.excepthook = _log_uncaught
+
+
+def _log_uncaught(
+    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
+    """What ends the process is a line like any other, for whoever reads JSON."""
+    if issubclass(kind, KeyboardInterrupt):
+        return
+    log.critical("the process ends: %s", kind.__name__, exc_info=(kind, error, traceback))
 
 
 def formatter(role: str, form: str) -> logging.Formatter:

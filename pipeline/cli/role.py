@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable
 from typing import Protocol
@@ -14,6 +15,8 @@ from pipeline.topics import TopicsError
 from schemas.clock import ClockError
 from schemas.config import Config, ConfigError
 from schemas.logs import configure
+
+log = logging.getLogger(__name__)
 
 
 class Role(Protocol):
@@ -30,13 +33,33 @@ def run_role(name: str, make: Callable[[Config], Role]) -> None:
 
     Raises `typer.Exit` with status 1 when it cannot be made or cannot go on.
     """
+    config = configured(name)
+    try:
+        asyncio.run(_run(make, config))
+    except (ClockError, TopicsError, OSError) as error:
+        raise ended_by(error) from None
+
+
+def configured(name: str) -> Config:
+    """The configuration in the environment; from now on this process logs as it says.
+
+    Raises `typer.Exit` with status 1 for one that cannot be used.
+    """
     try:
         config = Config.from_env(os.environ)
-        configure(name, config)
-        asyncio.run(_run(make, config))
-    except (ConfigError, ClockError, TopicsError, OSError) as error:
+    except ConfigError as error:
+        # Before it is known in which form to log.
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
+    configure(name, config)
+    return config
+
+
+def ended_by(error: Exception) -> typer.Exit:
+    """Says in the log what ends the process; returns what to raise."""
+    for line in str(error).splitlines() or [type(error).__name__]:
+        log.critical("%s", line)
+    return typer.Exit(1)
 
 
 async def _run(make: Callable[[Config], Role], config: Config) -> None:

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 
-import typer
-
+from pipeline.cli.role import configured, ended_by
 from pipeline.topics import TopicsError, ensure_topics_patiently
 from schemas.access import USERS
-from schemas.config import Config, ConfigError
-from schemas.logs import configure
+from schemas.config import Config
 from sinks.clickhouse.sink import Sink, SinkError
 
 
 def sink() -> None:
     """Write rows from Kafka into ClickHouse until interrupted."""
+    config = configured("sink")
     try:
-        config = Config.from_env(os.environ)
-        configure("sink", config)
         asyncio.run(_run(config))
-    except (SinkError, TopicsError, ConfigError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
+    except (SinkError, TopicsError) as error:
+        raise ended_by(error) from None
 
 
 async def _run(config: Config) -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 import signal
 from urllib.parse import urlsplit
 
 import typer
 
-from schemas.config import Config, ConfigError
-from schemas.logs import configure
+from pipeline.cli.role import configured, ended_by
+from schemas.config import Config
 from sinks.clickhouse.local import EngineFailed, LocalClickHouse, StoreLocked, serve
 
 DEFAULT_PORT = 8123
@@ -23,13 +22,11 @@ def store() -> None:
     The data are in CALLBOARD_DATA_DIR/store. The user CALLBOARD_CLICKHOUSE_USER may do everything,
     the user analyst may read; passwords that are not set are made up and printed.
     """
+    config = configured("store")
     try:
-        config = Config.from_env(os.environ)
-        configure("store", config)
         asyncio.run(_run(config))
-    except (ConfigError, StoreLocked, EngineFailed, OSError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
+    except (StoreLocked, EngineFailed, OSError) as error:
+        raise ended_by(error) from None
 
 
 async def _run(config: Config) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from agents_stream.app import Worker
 from agents_stream.engines import Partition
 from pipeline.engine import Site
 from schemas.config import Config
+from tests.ports import free_port
 
 
 class Now:
@@ -24,6 +27,29 @@ class Now:
 @pytest.fixture
 def now() -> Now:
     return Now()
+
+
+async def test_a_worker_whose_broker_is_away_is_alive_and_not_ready(tmp_path: Path) -> None:
+    port, never = free_port(), asyncio.Event()
+    worker = Worker(Config(data_dir=tmp_path, worker_port=port), Site)
+
+    async def topics() -> None:
+        await never.wait()
+
+    opening = asyncio.create_task(worker.open(topics))
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session, asyncio.timeout(60):
+        while True:
+            with contextlib.suppress(aiohttp.ClientConnectionError):
+                async with session.get("/healthz") as answer:
+                    assert answer.status == 200
+                    break
+            await asyncio.sleep(0.02)
+        async with session.get("/readyz") as answer:
+            assert answer.status == 503
+            assert await answer.text() == "waiting for the broker and its topics\n"
+    worker._end.set()
+    await opening
+    await worker.run()
 
 
 async def test_what_hangs_in_a_frame_shows_when_no_broker_takes_that_long(

@@ -112,7 +112,10 @@ def test_values_that_json_does_not_know_are_shown() -> None:
 def root() -> Iterator[logging.Logger]:
     found = logging.getLogger()
     kept = found.level, list(found.handlers), set(logs._secrets)
+    hook = sys.excepthook
     yield found
+    sys.excepthook = hook
+    logging.captureWarnings(False)
     found.setLevel(kept[0])
     found.handlers[:] = kept[1]
     logs._secrets.clear()
@@ -128,7 +131,7 @@ def test_secrets_are_in_no_line(root: logging.Logger, form: str) -> None:
         "alert_slack_url": "https://hooks.slack.example/T0/B0/xyz",
         "operator_token": "operators-only",
     }
-    config = Config(log_format=form, **secrets)  # type: ignore[arg-type]
+    config = Config(log_format=form, **secrets)
     logs.configure("ingest", config, {"CALLBOARD_AMI_SECRET": "ami-secret"})
     [handler] = root.handlers
     assert isinstance(handler, logging.StreamHandler)
@@ -144,6 +147,19 @@ def test_secrets_are_in_no_line(root: logging.Logger, form: str) -> None:
     assert shown.getvalue().count(logs.HIDDEN) >= 4 * (len(secrets) + 1)
     for secret in (*secrets.values(), "ami-secret", "tok%20en%2F1"):
         assert secret not in shown.getvalue()
+
+
+def test_what_ends_a_process_is_a_line_too(root: logging.Logger) -> None:
+    logs.configure("sink", Config(log_format="json"), {})
+    [handler] = root.handlers
+    assert isinstance(handler, logging.StreamHandler)
+    handler.setStream(shown := io.StringIO())
+    error = ValueError("a\nb")
+    sys.excepthook(ValueError, error, None)
+    [line] = shown.getvalue().splitlines()
+    told = json.loads(line)
+    assert (told["level"], told["message"]) == ("CRITICAL", "the process ends: ValueError")
+    assert "ValueError: a\nb" in told["exception"]
 
 
 def test_short_secrets_do_not_eat_other_words(root: logging.Logger) -> None:
@@ -178,5 +194,5 @@ def test_a_library_that_formats_its_messages_itself_fills_no_memory() -> None:
 
 def test_a_level_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="log_level"):
-        Config(log_level="LOUD")  # type: ignore[arg-type]
-    assert re.fullmatch("DEBUG", Config(log_level="debug").log_level)  # type: ignore[arg-type]
+        Config(log_level="LOUD")
+    assert re.fullmatch("DEBUG", Config(log_level="debug").log_level)
