@@ -8,6 +8,7 @@ import logging
 import re
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -39,7 +40,7 @@ def parsed(made: logging.LogRecord) -> dict[str, object]:
     return found
 
 
-def raised(error: Exception) -> dict[str, object]:
+def raised(error: Exception) -> dict[str, Any]:
     try:
         raise error
     except Exception:
