@@ -237,6 +237,14 @@ def _shown(field: str | None, value: Any) -> Any:
     return shown_address(value) if isinstance(value, str) else value
 
 
+def without_secrets(text: str, config: Config) -> str:
+    """What another program has said, in case it repeats a secret that we gave it."""
+    for name in (*SECRETS, *CONTACT_SECRETS):
+        secret = getattr(config, name)
+        text = text.replace(secret, "[secret]") if secret else text
+    return text
+
+
 def shown_address(address: str) -> str:
     """An address as it may be shown: without the user and the password that may stand in it."""
     return re.sub("(?<=://)[^/]*@", "[secret]@", address)

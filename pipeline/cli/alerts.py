@@ -15,7 +15,7 @@ from rich.table import Table
 
 from dashboards.alerts import ALERTS, AlertsError, write
 from dashboards.alerts.files import ROUTES, RULES
-from schemas.config import Config, ConfigError
+from schemas.config import Config, ConfigError, without_secrets
 from schemas.settings import SettingsError, SiteSettings, load_site_file
 
 Verb = Literal["list", "write", "check"]
@@ -73,13 +73,13 @@ def _check(sites: tuple[SiteSettings, ...], config: Config) -> None:
             ("promtool", "check", "rules", str(Path(folder) / RULES)),
             ("amtool", "check-config", str(Path(folder) / ROUTES)),
         ):
-            _run(tool, *words)
+            _run(config, tool, *words)
 
 
-def _run(tool: str, *words: str) -> None:
+def _run(config: Config, tool: str, *words: str) -> None:
     if shutil.which(tool) is None:
         raise AlertsError(f"{tool} is not installed, so nothing can be said of its file")
     done = subprocess.run([tool, *words], capture_output=True, text=True, check=False)
-    typer.echo(done.stdout.strip())
+    typer.echo(without_secrets(done.stdout.strip(), config))
     if done.returncode:
-        raise AlertsError(done.stderr.strip())
+        raise AlertsError(without_secrets(done.stderr.strip(), config))

@@ -20,6 +20,7 @@ from sinks.clickhouse.endpoint import blocking, refused_certificate
 
 ANALYST = "analyst"
 
+_LOGIN = re.compile(r"\b(basic|bearer) +[\w+/=.~-]{16,}", re.IGNORECASE)
 _RECEIVED = re.compile(r"^.*?server response: ", re.DOTALL)
 _CODE = re.compile(r"^Code: \d+\. DB::Exception: ")
 # Half of the language, where anything might follow.
@@ -123,6 +124,7 @@ def _answer(text: str) -> Answer | None:
 
 def cleaned(error: BaseException) -> str:
     """What the store says, without what only its developers need."""
-    text = _RECEIVED.sub("", str(error).strip())
+    # Whatever stands at the store's address may repeat in its refusal what it was sent.
+    text = _LOGIN.sub(r"\1 [secret]", _RECEIVED.sub("", str(error).strip()))
     text = _EXPECTED.sub(" ", _CODE.sub("", text))
     return text.strip() or type(error).__name__
