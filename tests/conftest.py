@@ -12,7 +12,7 @@ GROUPS = {
     "stack": ("tests/e2e/", "tests/stack/test_supervision.py"),
     "alerts": ("tests/e2e/test_alerts.py",),
     "kafka": ("tests/faults/", "tests/kafka/", "tests/security/"),
-    "browser": ("tests/sinks/board/test_page.py", "tests/sinks/board/test_quality.py"),
+    "browser": ("tests/sinks/board/",),
     "worker": (
         "tests/agents_stream/test_worker.py",
         "tests/agents_stream/test_checkpoint_every_record.py",

@@ -41,9 +41,9 @@ class Stacks:
             assert stack.stop() == 0
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stacks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stacks]:
-    """The stack of this run."""
+    """The stack of these tests."""
     found = Stacks(tmp_path_factory.mktemp("stack"))
     yield found
     found.stop()

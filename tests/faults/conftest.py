@@ -9,7 +9,7 @@ import pytest
 from tests.faults.cluster import Cluster
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A cluster that runs."""
     found = Cluster(tmp_path_factory.mktemp("faults"))

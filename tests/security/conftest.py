@@ -14,7 +14,7 @@ from tests.security.broker import SecureKafka
 PARTITIONS = 2
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureKafka]:
     """A broker with the users, rights and topics of the deployment."""
     server = SecureKafka(tmp_path_factory.mktemp("kafka"))

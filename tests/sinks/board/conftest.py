@@ -97,7 +97,7 @@ class Stage:
         asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(90)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     with tansu(free_port()) as bootstrap:
         stage = Stage(tmp_path_factory.mktemp("board"))
@@ -176,7 +176,7 @@ class Browser:
             self._command("Page.removeScriptToEvaluateOnNewDocument", made)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
     binary = shutil.which("chromium") or shutil.which("google-chrome")
     driver = shutil.which("chromedriver")
