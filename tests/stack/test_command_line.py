@@ -56,6 +56,23 @@ def test_options_that_would_do_nothing_are_refused(
     assert not data.exists()
 
 
+@pytest.mark.parametrize("command", ["up", "board"])
+def test_a_board_for_everybody_is_refused_before_anything_starts(
+    command: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("CALLBOARD_BOARD_HOST", "0.0.0.0")
+    options = ["--empty", "--data", str(tmp_path / "data")] if command == "up" else []
+    with pytest.raises(SystemExit) as ended:
+        command_line.build(["up", "board"])([command, *options])
+    said = capsys.readouterr().err + str(ended.value)
+    assert ended.value.code != 0
+    assert "CALLBOARD_BOARD_ACCESS=token" in said.replace("\n", " ")
+    assert not (tmp_path / "data" / "journal").exists()
+
+
 def test_when_the_bank_has_closed_settings_stay_and_it_is_said_what_does_not(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
