@@ -18,6 +18,7 @@ from pipeline.cli.main import COMMANDS
 from schemas.access import USERS, UserName, principal_of
 from schemas.config import Config, misspelt_variables
 from schemas.settings import load_site_file
+from sinks.board.access import guard_of
 from tests.dashboards.push.grafana_api import running
 from tests.deploy.files import BIN, KNOWN, PINNED, ROOT, compose
 from tests.programs import program
@@ -442,3 +443,28 @@ def test_passwords_of_kafka_are_no_arguments_and_failures_end_the_job(tmp_path: 
     assert files == sorted(f"SCRAM-SHA-512=password=secret-of-{name}\n" for name in USERS)
     assert run("kafka-acls.sh") != 0
     assert run("kafka-configs.sh") != 0
+
+
+def test_who_may_see_the_board_can_be_said_and_who_they_are_is_seen_at_once(
+    tmp_path: Path,
+) -> None:
+    """The file of viewers is in a mounted folder: of a mounted file no change is seen."""
+    board = services()["board"]
+    environ = board["environment"]
+    assert environ["CALLBOARD_BOARD_ACCESS"] == "open", "it is published to this machine only"
+    folder = str(Path(environ["CALLBOARD_BOARD_VIEWERS"]).parent)
+    (mounted,) = [v for v in board["volumes"] if v["target"] == folder]
+    assert mounted["read_only"] is True
+    assert Path(mounted["source"]).is_dir()
+    key = Path(environ["CALLBOARD_BOARD_SESSION_KEY_FILE"]).name
+    assert key in [secret["source"] for secret in board["secrets"]]
+    subprocess.run(
+        [str(ROOT / "deploy/secrets/make.sh"), str(tmp_path)], check=True, capture_output=True
+    )
+    for access in ("open", "token"):
+        asked = compose(CALLBOARD_BOARD_ACCESS=access)["services"]["board"]["environment"]
+        given = {
+            name: str(tmp_path / Path(value).name) if name.endswith("_FILE") else value
+            for name, value in asked.items()
+        }
+        assert guard_of(Config.from_env(given)).kind == access

@@ -382,3 +382,22 @@ def test_access_is_controlled_as_in_compose(overlay: str) -> None:
         assert said(here, part) == said(there, part) != {}
     brought = config_map(overlay, "callboard-clickhouse-users")
     assert set(brought) == {p.name for p in (ROOT / "deploy/clickhouse").iterdir() if p.is_file()}
+
+
+@each_overlay
+def test_the_board_asks_who_one_is(overlay: str) -> None:
+    environ = {one["name"]: one.get("value") for one in container(overlay, "board")["env"]}
+    assert environ["CALLBOARD_BOARD_ACCESS"] == "token"
+    key = next(
+        one["valueFrom"]["secretKeyRef"]
+        for one in container(overlay, "board")["env"]
+        if one["name"] == "CALLBOARD_BOARD_SESSION_KEY"
+    )
+    assert key == {"name": "callboard-board", "key": "session-key"}
+    mounts = {m["mountPath"]: m["name"] for m in container(overlay, "board")["volumeMounts"]}
+    viewers = str(Path(environ["CALLBOARD_BOARD_VIEWERS"]).parent)
+    volume = next(
+        v for v in pods(overlay)["board"]["spec"]["volumes"] if v["name"] == mounts[viewers]
+    )
+    # Without the secret nobody can log in, and the board starts all the same.
+    assert volume["secret"] == {"secretName": "callboard-board-viewers", "optional": True}
