@@ -16,7 +16,6 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
@@ -30,6 +29,7 @@ from schemas.operator_page import OperatorPage
 from schemas.topics import DEAD, ROWS
 from sinks.clickhouse.alerts import AlertSink
 from sinks.clickhouse.batch import BadRow, Batch, dead_letter, place_of
+from sinks.clickhouse.gathering import Gathering
 from sinks.clickhouse.metrics import SinkMetrics
 from sinks.clickhouse.migrate import MigrationError, load
 from sinks.clickhouse.page import serve
@@ -41,12 +41,6 @@ from sinks.kafka import group_consumer, partitions_of
 log = logging.getLogger(__name__)
 
 GROUP = "callboard-sink"
-MAX_ROWS = 50_000
-"""Rows of a batch; a larger one makes catching up no faster and a retry dearer."""
-GATHER_S = 1.0
-"""How long rows gather, so that a table gets about one insert a second."""
-GATHER_MORE_S = 0.25
-"""How much longer for each further partition with rows, for each is an insert of its own."""
 POLL_MS = 200
 POLL_RECORDS = 100
 WATCH_S = 3.0
@@ -226,9 +220,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
             sink.config, GROUP, fetch_max_wait_ms=POLL_MS, fetch_max_bytes=16 * 1024 * 1024
         )
         self._producer: AIOKafkaProducer | None = None
-        self._gathering: dict[int, Batch] = {}
-        self._since: dict[int, float] = {}
-        self._full: deque[Batch] = deque()
+        self._gathering = Gathering()
         self._written: dict[int, int] = {}
         self._writing = -1
         self._lost = False
@@ -301,7 +293,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
 
     def idle(self) -> list[int] | None:
         """The partitions assigned, None while their rows are more urgent than any question."""
-        if self._full or self._lag > BUSY_LAG or self._writer.failing_since is not None:
+        if self._gathering.full or self._lag > BUSY_LAG or self._writer.failing_since is not None:
             return None
         return [tp.partition for tp in self._consumer.assignment()]
 
@@ -317,11 +309,9 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
         for whoever has them next reads them again."""
         self._assigned = False
         for partition in [tp.partition for tp in revoked]:
-            self._gathering.pop(partition, None)
-            self._since.pop(partition, None)
+            self._gathering.drop(partition)
             self._written.pop(partition, None)
             self._read.pop(partition, None)
-            self._full = deque(batch for batch in self._full if batch.partition != partition)
             self._lost = self._lost or partition == self._writing
 
     def _given_up(self) -> bool:
@@ -337,24 +327,13 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
             self._written.setdefault(tp.partition, found[0].offset)
             self._read[tp.partition] = found[-1].offset + 1
             for record in found:
-                batch = self._gathering.get(tp.partition)
-                if batch is None:
-                    batch = self._gathering[tp.partition] = Batch(tp.partition)
-                    self._since[tp.partition] = time.monotonic()
-                batch.add(record.offset, record.value or b"")
-                if batch.rows >= MAX_ROWS:
-                    self._close(tp.partition)
-
-    def _close(self, partition: int) -> None:
-        self._full.append(self._gathering.pop(partition))
-        del self._since[partition]
+                value = record.value or b""
+                self._gathering.add(tp.partition, record.offset, value, time.monotonic())
 
     async def _write_due(self, now: float) -> None:
-        patience = GATHER_S + GATHER_MORE_S * max(0, len(self._gathering) - 1)
-        for partition in [p for p, since in self._since.items() if now - since >= patience]:
-            self._close(partition)
-        while self._full:
-            await self._write(self._full.popleft())
+        self._gathering.close_due(now)
+        while self._gathering.full:
+            await self._write(self._gathering.full.popleft())
 
     async def _write(self, batch: Batch) -> None:
         self._writing, self._lost = batch.partition, False
