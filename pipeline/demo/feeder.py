@@ -12,7 +12,7 @@ from pathlib import Path
 from pipeline.collect.door_client import DoorClient, Receipt
 from pipeline.demo.day import DemoError, DemoPlan
 from pipeline.simulate.feed import Feeder, Position, pause_of
-from pipeline.simulate.process import run_process, say_retry
+from pipeline.simulate.process import run_process, say_retry, until_answered
 from pipeline.simulate.stream import Record
 from pipeline.sources.bank1999 import SITE
 from schemas.clock import Clock
@@ -58,6 +58,9 @@ async def run(config: Config) -> None:
     plan = DemoPlan.load(config.data_dir / PLAN_FILE)
     if plan is None:
         raise DemoError(f"{config.data_dir / PLAN_FILE}: no such file; the stack writes it")
+    # The bank's files take seconds to read, in which no time of the site may go by.
+    next(plan.records(position_of(plan, config.data_dir / POSITION_FILE).at), None)
+    await until_answered(config.door_host, config.door_port)
     clock = Clock.from_file(config.clock_file)
     address = f"http://{config.door_host}:{config.door_port}"
     await feed_demo(plan, clock, address, config.data_dir / POSITION_FILE, config.door_token)

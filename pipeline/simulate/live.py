@@ -18,7 +18,7 @@ import orjson
 from pipeline.collect.door_client import DoorClient, Receipt
 from pipeline.simulate.feed import Feeder, Position, pause_of
 from pipeline.simulate.options import DAY, HOUR, Options, OptionsError, Scenario
-from pipeline.simulate.process import run_process, say_retry
+from pipeline.simulate.process import run_process, say_retry, until_answered
 from pipeline.simulate.stream import Simulation
 from pipeline.simulate.zones import morning_zone
 from schemas.clock import Clock
@@ -91,6 +91,7 @@ async def run(config: Config) -> None:
     options = load_options(config.data_dir / OPTIONS_FILE)
     if options is None:
         raise OptionsError(f"{config.data_dir / OPTIONS_FILE}: no such file; the stack writes it")
+    await until_answered(config.door_host, config.door_port)
     clock = Clock.from_file(config.clock_file)
     address = f"http://{config.door_host}:{config.door_port}"
     state = config.data_dir / POSITION_FILE

@@ -25,6 +25,21 @@ def run_process(name: str, run: Callable[[Config], Awaitable[None]]) -> None:
     asyncio.run(_until_stopped(run, config))
 
 
+async def until_answered(host: str, port: int) -> None:
+    """Wait until somebody listens there: the door.
+
+    A stack starts its feeder early and its clock with the door; a clock read sooner is an old one.
+    """
+    while True:
+        try:
+            _, writer = await asyncio.open_connection(host, port)
+        except OSError:
+            await asyncio.sleep(0.05)
+        else:
+            writer.close()
+            return
+
+
 def say_retry(reason: str, seconds: float) -> None:
     """Log that the door has to be asked again."""
     log.warning("the door does not take events (%s), again in %.1f s", reason, seconds)

@@ -139,6 +139,9 @@ class Stack:
         durable = await asyncio.to_thread(self._durable)
         epoch = begin_epoch(self.folder.root, self.settings.sites(), durable)
         config = self.config = self.config.model_copy(update={"epoch": epoch})
+        if self._feeder:
+            # It makes itself ready meanwhile, and waits for the door.
+            await self._launch("feeder", self._feeder, config)
         self._say("broker")
         await self._launch("broker", broker_command(config.bootstrap), config)
         await self._until_port("broker", config.bootstrap)
@@ -146,11 +149,12 @@ class Stack:
         start_clock(self.folder)
         for role in ROLES:
             await self._launch(role, role_command(role), config)
+            if role == "door" and self._feeder:
+                # Time goes on, perhaps fast, and what is fed grows old: the others come after.
+                await self._until_ready(role)
         for role in ROLES:
             self._say(role)
             await self._until_ready(role)
-            if role == "door" and self._feeder:
-                await self._launch("feeder", self._feeder, config)
 
     def _durable(self) -> dict[str, int]:
         """By site, the version up to which the store has all rows."""

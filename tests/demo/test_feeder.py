@@ -166,6 +166,25 @@ async def test_without_a_plan_the_process_says_what_is_missing(tmp_path: Path) -
         await run(Config(data_dir=tmp_path))
 
 
+async def test_the_clock_is_the_one_that_runs_when_the_door_is_there(tmp_path: Path) -> None:
+    plan, state = start(tmp_path)
+    plan.save(tmp_path / PLAN_FILE)
+    file, door = tmp_path / "clock.json", FakeDoor()
+    door.port = port = free_port()
+    clock_from(NOW + 5 * HOUR, 1.0).write(file)
+    config = Config(data_dir=tmp_path, door_port=port, clock_file=str(file))
+    feeding = asyncio.create_task(run(config))
+    await asyncio.sleep(0)  # it has read all it wants to read before there is a door
+    clock_from(NOW + HOUR, 1.0).write(file)
+    async with open_door(door, port), asyncio.timeout(60):
+        while (position_of(plan, state).at or 0) < NOW + HOUR // 2:
+            assert not feeding.done(), feeding.result()
+            await asyncio.sleep(0.02)
+    feeding.cancel()
+    await asyncio.gather(feeding, return_exceptions=True)
+    assert max(orjson.loads(payload)["ts"] for payload in door.payloads) < NOW + 2 * HOUR
+
+
 async def test_as_a_process_it_reads_the_environment_and_stops_when_told(tmp_path: Path) -> None:
     plan, state = start(tmp_path)
     plan.save(tmp_path / PLAN_FILE)
