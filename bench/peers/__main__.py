@@ -16,6 +16,7 @@ from bench.peers.day import Day, write_day
 from bench.peers.environments import BUILD, Unavailable
 from bench.peers.job import Results, read_results
 from bench.peers.measure import Failed, Run, come_first, measure
+from bench.peers.page import PAGE, write_figures
 from bench.peers.reference import run as run_by_hand
 from bench.peers.report import table_of, versions
 from pipeline.engine import COMPILED
@@ -43,7 +44,8 @@ def main() -> None:
         return
     kept["versions"] = versions()
     RESULTS.write_bytes(orjson.dumps(kept, option=orjson.OPT_INDENT_2) + b"\n")
-    console.print(f"kept in {RESULTS}", highlight=False)
+    write_figures(kept)
+    console.print(f"kept in {RESULTS} and {PAGE}", highlight=False)
 
 
 def _options() -> argparse.Namespace:

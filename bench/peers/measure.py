@@ -36,6 +36,7 @@ class Run:
 
     `wall_s` and `cpu_s` are of the job, without the start of the process; `whole_wall_s` and
     `whole_cpu_s` are of the process from start to end. `rss_mb` is the most memory it had.
+    `cold_cpu_s` is what the first job of a process took that does it twice and tells the second.
     """
 
     events: int
@@ -44,6 +45,7 @@ class Run:
     whole_wall_s: float
     whole_cpu_s: float
     rss_mb: float
+    cold_cpu_s: float | None
     difference: Difference
 
 
@@ -62,6 +64,7 @@ def measure(contender: Contender, day: Day, expected: Results) -> Run:
         run.wall_s,
         run.usage.ru_utime + run.usage.ru_stime,
         run.usage.ru_maxrss / 1024,
+        told.get("cold_cpu_s"),
         compare(expected, found, contender.site),
     )
 

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from bench.peers.contenders import CALLBOARD
 from bench.peers.environments import FLINK, REQUIREMENTS
+from bench.peers.page import rate
 from bench.report import spread_cells, table
 from bench.stats import Spread
 
@@ -33,8 +34,8 @@ def table_of(size: str, measured: dict[str, Any]) -> Table:
     title += f"callboard's engine as {measured['engine']}"
     made = table(title, _COLUMNS)
     contenders: dict[str, Any] = measured["contenders"]
-    base = _rate(contenders[CALLBOARD], "cpu_s").median
-    by_rate = sorted(contenders, key=lambda name: -_rate(contenders[name], "cpu_s").median)
+    base = rate(contenders[CALLBOARD]).median
+    by_rate = sorted(contenders, key=lambda name: -rate(contenders[name]).median)
     for name in by_rate:
         one = contenders[name]
         cores = _spread(one, lambda run: run["cpu_s"] / run["wall_s"]).median
@@ -42,11 +43,11 @@ def table_of(size: str, measured: dict[str, Any]) -> Table:
         made.add_row(
             f"{name} ({one['mode']})" if one["mode"] != "streaming" else name,
             one["part"],
-            spread_cells(_rate(one, "wall_s")),
-            spread_cells(_rate(one, "cpu_s")),
+            spread_cells(rate(one, "wall_s")),
+            spread_cells(rate(one)),
             f"{cores:.1f}",
             f"{memory:,.0f}",
-            f"{_rate(one, 'cpu_s').median / base:.2f}",
+            f"{rate(one).median / base:.2f}",
             _verdict(one["runs"]),
         )
     for name, why in measured["left_out"].items():
@@ -54,10 +55,6 @@ def table_of(size: str, measured: dict[str, Any]) -> Table:
             name, "-", "left out", "", "", "", "", why.splitlines()[-1][:40] if why else ""
         )
     return made
-
-
-def _rate(one: dict[str, Any], seconds: str) -> Spread:
-    return _spread(one, lambda run: run["events"] / run[seconds])
 
 
 def _spread(one: dict[str, Any], figure: Callable[[dict[str, Any]], float]) -> Spread:

@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from bench.peers import callboard, reference
+from bench.peers.__main__ import RESULTS
 from bench.peers.day import Day, write_day
 from bench.peers.job import (
     PANE_MS,
@@ -19,6 +20,7 @@ from bench.peers.job import (
     line_of,
     read_results,
 )
+from bench.peers.page import BEGIN, END, PAGE, figures
 from bench.peers.steps import AGENT_TYPES, CONTACT_TYPES, WIDTH, Agent, Contact, Presence, Trailing
 
 MINUTES = 30
@@ -120,3 +122,33 @@ def test_a_row_given_twice_is_an_error(tmp_path: Path) -> None:
     place.write_text(line_of(10_000, "sales", [1, 1]) * 2)
     with pytest.raises(ValueError, match="two rows"):
         read_results(place, last_edge=10_000)
+
+
+def test_the_page_shows_the_results_that_are_kept() -> None:
+    kept = orjson.loads(RESULTS.read_bytes())
+    assert BEGIN + figures(kept) + END in PAGE.read_text()
+
+
+def test_the_page_says_who_is_faster_and_who_is_wrong() -> None:
+    def contender(cpu_s: float, wrong: int) -> dict[str, object]:
+        difference = {"rows": 9, "missing": 0, "extra": 0, "wrong": wrong}
+        run = {"events": 10_000, "cpu_s": cpu_s, "wall_s": 1.0, "rss_mb": 50.0}
+        runs = [{**run, "difference": difference}]
+        return {"mode": "streaming", "part": "all", "runs": runs}
+
+    measured = {
+        "minutes": 60,
+        "events": 10_000,
+        "rows": 9,
+        "engine": "compiled",
+        "machine": {"words": "a machine"},
+        "contenders": {
+            "callboard": contender(1.0, 0),
+            "A": contender(2.0, 1),
+            "B": contender(0.5, 0),
+        },
+    }
+    page = figures({"sizes": {"hour": measured}, "versions": {"A": "1.0"}})
+    assert "faster than callboard here: B." in page
+    assert "| A | all | 5 / 5 / 5 | 0.50 | 10 / 10 / 10 | 2.0 | 50 | **no** |" in page
+    assert "| **callboard** | all | 10 / 10 / 10 | 1.00 | 10 / 10 / 10 | 1.0 | 50 | yes |" in page
