@@ -15,7 +15,7 @@ from bench.peers.contenders import REFERENCE, SIZES, Contender, contenders_of, w
 from bench.peers.day import Day, write_day
 from bench.peers.environments import BUILD, Unavailable
 from bench.peers.job import Results, read_results
-from bench.peers.measure import Failed, Run, come_first, measure
+from bench.peers.measure import Failed, Run, measure
 from bench.peers.page import PAGE, write_figures
 from bench.peers.reference import run as run_by_hand
 from bench.peers.report import table_of, versions
@@ -30,7 +30,6 @@ def main() -> None:
     console = Console(width=130)
     kept = orjson.loads(RESULTS.read_bytes()) if RESULTS.exists() else {"sizes": {}}
     machine = describe()
-    come_first()
     console.print(f"callboard and its peers on {machine['words']}", highlight=False)
     for size in options.sizes or list(SIZES):
         measured = _measure_size(size, options.repetitions, options.only, console)

@@ -108,19 +108,14 @@ class _Run:
         return told
 
 
-def come_first() -> None:
-    """Ask for a high priority over whatever else runs; not everybody may have it."""
-    # Where Linux groups processes by session, priority counts only within a group, and a group has
-    # its own.
+def _on_all_cores() -> None:
+    # Whatever else runs on the machine comes second; not everybody may ask for that. Where Linux
+    # groups processes by session, priority counts only within a group, and the group has its own.
+    os.setsid()
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, _NICE)
     with suppress(OSError):
         Path("/proc/self/autogroup").write_text(str(_NICE))
-
-
-def _on_all_cores() -> None:
-    os.setsid()
-    come_first()
 
 
 def _on_one_core() -> None:
