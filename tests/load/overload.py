@@ -126,6 +126,7 @@ class Overload:
             flood.wait()
 
     def _look(self, phase: str) -> None:
+        self._system.revive()
         asked_ms = time.time_ns() / 1_000_000
         moment = quietly(lambda: self._system.moment(SITE)) or {}
         ingest = self._metrics("ingest")
@@ -211,7 +212,9 @@ def overload(plan: Plan, folder: Path, report: Report) -> Json:
     handed = sum(flood["written"] + flood["through_door"] for flood in found["floods"])
     kept = (f"{agreement['events']:,} events on the raw topic, {handed:,} handed over",
             agreement["events"] >= handed)  # fmt: skip
+    ended = {name: role.ended for name, role in system.roles.items() if role.ended}
     lines = [*judged(found, run.samples), kept, *verdicts(agreement)]
+    lines.append((f"no role ended by itself: {ended}", not ended))
     return {
         "machine": before,
         "plan": asdict(plan),

@@ -71,6 +71,7 @@ class Soak:
         self._start()
         try:
             while self._running():
+                self._system.revive()
                 self.samples.append(self._sample())
                 report(self.samples[-1], self._load.minutes * 60)
                 self._wait()
@@ -176,7 +177,12 @@ def soak(load: Load, every_s: float, folder: Path, partitions: int, report: Any)
         run = Soak(system, load, every_s)
         agreement = run.run(report)
     trends = summary(run.samples)
-    lines = [*judged(trends), *verdicts(agreement)]
+    ended = {name: role.ended for name, role in system.roles.items() if role.ended}
+    lines = [
+        *judged(trends),
+        *verdicts(agreement),
+        (f"no role ended by itself: {ended}", not ended),
+    ]
     return {
         "machine": before,
         "load": {name: getattr(load, name) for name in Load.__slots__},

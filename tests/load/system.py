@@ -42,6 +42,7 @@ class Role:
     def __init__(self, name: str, config: Config, log: Path) -> None:
         self.name = name
         self.log = log
+        self.ended = 0
         self._command = [sys.executable, "-m", "pipeline.cli.main", name]
         self._environ = environment(config)
         self._process: subprocess.Popen[bytes] | None = None
@@ -142,6 +143,13 @@ class System:
     def words(self) -> str:
         """The ends of all logs."""
         return "\n".join(f"== {role.name}\n{role.words()}" for role in self.roles.values())
+
+    def revive(self) -> None:
+        """Start the roles again that have ended, as an orchestrator does; `ended` counts them."""
+        for role in self.roles.values():
+            if not role.running:
+                role.ended += 1
+                role.start()
 
     def pids(self) -> dict[str, int]:
         """The processes that run, broker included, by role."""
