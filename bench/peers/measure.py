@@ -129,6 +129,9 @@ def _end_of(process: subprocess.Popen[bytes]) -> tuple[int, struct_rusage]:
     patience.start()
     try:
         _, status, usage = os.wait4(process.pid, 0)
+    except BaseException:
+        process.kill()  # it has a session of its own, which no key of the terminal reaches
+        raise
     finally:
         patience.cancel()
     process.returncode = os.waitstatus_to_exitcode(status)
