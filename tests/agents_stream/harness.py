@@ -302,7 +302,7 @@ def differences(found: Any, right: Any, path: str = "") -> list[str]:
     return [] if found == right else [f"{path}: {found!r}, right is {right!r}"]
 
 
-async def board_is_right(feed: Feed, patience_s: float = 90) -> None:
+async def board_is_right(feed: Feed, patience_s: float = 180) -> None:
     """Wait until the live topic says what the feed's own engine says; fail with the difference."""
     deadline = time.monotonic() + patience_s
     while True:

@@ -37,7 +37,7 @@ async def test_a_worker_whose_broker_is_away_is_alive_and_not_ready(tmp_path: Pa
         await never.wait()
 
     opening = asyncio.create_task(worker.open(topics))
-    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session, asyncio.timeout(60):
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session, asyncio.timeout(180):
         while True:
             with contextlib.suppress(aiohttp.ClientConnectionError):
                 async with session.get("/healthz") as answer:

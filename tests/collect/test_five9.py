@@ -161,7 +161,7 @@ class Door:
 
     async def until(self, found: Callable[[list[Json]], bool]) -> list[Json]:
         """Wait until what arrived satisfies; the payloads."""
-        async with asyncio.timeout(60), self.arrived:
+        async with asyncio.timeout(180), self.arrived:
             await self.arrived.wait_for(lambda: found(self.frames))
         return self.frames
 
@@ -229,7 +229,7 @@ async def test_it_logs_in_goes_to_work_and_hands_frames_on_as_they_came() -> Non
     domain.script = [speak]
     async with collecting(domain, door):
         frames = await door.until(lambda frames: "5012" in events(frames))
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             while domain.pings < 3:
                 await asyncio.sleep(0.01)
     assert events(frames) == ["1010", "5000", "5012"]
@@ -357,7 +357,7 @@ async def test_what_waits_is_sent_when_the_collector_is_stopped(
     monkeypatch.setattr("pipeline.collect.five9.collector._LAST_WORDS_S", 60.0)
     domain, door = Domain(), Door(refuse=3)
     async with collecting(domain, door):
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             while "PUT request_full_statistics" not in domain.asked or door.refuse == 3:
                 await asyncio.sleep(0.01)
     assert events(door.frames)[:1] == ["1010"]

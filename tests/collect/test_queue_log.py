@@ -17,7 +17,7 @@ from pipeline.collect.queue_log import SOURCE, Job, collect, state_of
 from tests.collect.log_writer import line
 from tests.collect.sources_door import SourcesDoor, open_sources_door
 
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 COUNT = 700
 KINDS = ["rename", "copytruncate", "rename-twice"]
 COLLECTOR = """

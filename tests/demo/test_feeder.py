@@ -46,7 +46,7 @@ async def feed_until(
     """Feed until everything up to `moment` is safe; returns the position."""
     feeding = asyncio.create_task(feed_demo(plan, clock, door.address, state))
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             while (position_of(plan, state).at or 0) < moment:
                 assert not feeding.done(), feeding.result()
                 await asyncio.sleep(0.02)
@@ -120,7 +120,7 @@ async def test_it_waits_for_a_door_that_is_away_for_a_while(tmp_path: Path) -> N
     await asyncio.sleep(0.5)
     assert not feeding.done()
     assert position_of(plan, state).at == NOW + 1
-    async with open_door(door, port), asyncio.timeout(60):
+    async with open_door(door, port), asyncio.timeout(180):
         while (position_of(plan, state).at or 0) < NOW + 2 * HOUR:
             await asyncio.sleep(0.02)
     feeding.cancel()
@@ -176,7 +176,7 @@ async def test_the_clock_is_the_one_that_runs_when_the_door_is_there(tmp_path: P
     feeding = asyncio.create_task(run(config))
     await asyncio.sleep(0)  # it has read all it wants to read before there is a door
     clock_from(NOW + HOUR, 1.0).write(file)
-    async with open_door(door, port), asyncio.timeout(60):
+    async with open_door(door, port), asyncio.timeout(180):
         while (position_of(plan, state).at or 0) < NOW + HOUR // 2:
             assert not feeding.done(), feeding.result()
             await asyncio.sleep(0.02)
@@ -198,7 +198,7 @@ async def test_as_a_process_it_reads_the_environment_and_stops_when_told(tmp_pat
             sys.executable, "-m", "pipeline.demo.feeder", env={**os.environ, **config.to_env()}
         )
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(180):
                 while len(door.payloads) < 50:
                     await asyncio.sleep(0.05)
                 process.send_signal(signal.SIGTERM)

@@ -44,7 +44,7 @@ class Broker:
         command += ["--advertised-listener-url", url, "--storage-engine", "memory://tansu/"]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while time.monotonic() < deadline:
             assert self._process.poll() is None, self._log.read_text()[-2000:]
             with socket.socket() as probe:

@@ -18,7 +18,7 @@ from schemas.config import Config
 from tests.ingest.broker import Reader
 
 REPO = Path(__file__).parents[2]
-PATIENCE_S = 90.0
+PATIENCE_S = 180.0
 
 
 @asynccontextmanager

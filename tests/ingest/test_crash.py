@@ -164,7 +164,7 @@ class Caller:
         """Keep the next `count` numbers of a site."""
         first = self.kept[site]
         body = b"\n".join(payload(number, site) for number in range(first, first + count))
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while not await self._taken(site, body):
             assert time.monotonic() < deadline
             await asyncio.sleep(0.02)

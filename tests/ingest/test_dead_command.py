@@ -23,7 +23,7 @@ from tests.ingest.roles import REPO, running_ingest, until
 from tests.ports import free_port
 
 PROGRAM = "from pipeline.cli.main import main; main()"
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 
 
 def command(address: str, *options: str) -> tuple[list[str], dict[str, str]]:

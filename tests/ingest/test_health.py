@@ -24,7 +24,7 @@ async def page(port: int, path: str) -> tuple[int, str]:
 
 
 async def until_page(port: int, path: str, status: int) -> str:
-    deadline, found = time.monotonic() + 90, (0, "")
+    deadline, found = time.monotonic() + 180, (0, "")
     while found[0] != status:
         assert time.monotonic() < deadline, found
         await asyncio.sleep(0.05)

@@ -277,7 +277,7 @@ async def test_a_site_comes_and_goes_with_its_file(
         def refused() -> bool:
             return any(letter["reason"] == "unknown_site" for letter in dead.letters.values())
 
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while not refused():
             assert time.monotonic() < deadline
             await put_events(embedded.bootstrap, [(queued(2, "west"), clock())])
@@ -383,7 +383,7 @@ async def test_ingest_waits_for_a_broker_that_comes_late_and_stops_when_asked(
 
 async def readiness(http: aiohttp.ClientSession, base: str) -> tuple[int, str]:
     """Status and text of the page, once it is served."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while True:
         try:
             async with http.get(f"{base}/readyz") as response:

@@ -12,7 +12,7 @@ PROGRAM = "from pipeline.cli.main import main; main()"
 
 
 def run(
-    *args: object, stdin: bytes = b"", patience_s: float = 90
+    *args: object, stdin: bytes = b"", patience_s: float = 180
 ) -> subprocess.CompletedProcess[bytes]:
     """The finished process, whatever it ended with."""
     given = {k: v for k, v in os.environ.items() if not k.startswith("CALLBOARD_")}
@@ -26,7 +26,7 @@ def run(
     )
 
 
-def boards(*args: object, stdin: bytes = b"", patience_s: float = 90) -> list[dict[str, Any]]:
+def boards(*args: object, stdin: bytes = b"", patience_s: float = 180) -> list[dict[str, Any]]:
     """The boards it prints, one for each moment."""
     done = run(*args, "--json", stdin=stdin, patience_s=patience_s)
     assert done.returncode == 0, done.stderr.decode()

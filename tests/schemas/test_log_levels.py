@@ -31,7 +31,7 @@ def logger() -> Iterator[logging.Logger]:
 
 
 async def _until(level: int, logger: logging.Logger) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while logger.level != level:
             await asyncio.sleep(0.01)
 

@@ -77,7 +77,7 @@ async def test_morning_and_feeder_together_give_every_event_once(tmp_path: Path)
     clock = Clock(int(time.time() * 1000), NOW, 600.0)
     async with open_door(FakeDoor()) as door:
         feeding = asyncio.create_task(live.feed_simulation(options, clock, door.address, state))
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             while (live.position_of(options, state).at or 0) <= NOW + 10 * MINUTE:
                 await asyncio.sleep(0.05)
         feeding.cancel()

@@ -96,7 +96,7 @@ def _command(folder: Path, port: int) -> list[str]:
 
 
 def _wait(prometheus: Prometheus, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 180
     while not prometheus.ready():
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < deadline, log.read_text()

@@ -42,7 +42,7 @@ def tansu(port: int) -> Iterator[str]:
 
 
 def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         with socket.socket() as probe:
             probe.settimeout(0.2)
@@ -54,7 +54,7 @@ def _wait_for(port: int) -> None:
 
 async def create_live_topic(bootstrap: str, partitions: int = 3) -> None:
     """Create the live topic; the broker may still be waking up."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while True:
         admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
         try:

@@ -143,7 +143,7 @@ class Browser:
         """What a script returns."""
         return self.driver.execute_script(script, *args)
 
-    def until(self, script: str, good: Callable[[Any], bool], seconds: float = 60) -> Any:
+    def until(self, script: str, good: Callable[[Any], bool], seconds: float = 180) -> Any:
         """Ask again until the answer is good; the last answer."""
         deadline = time.monotonic() + seconds
         answer = self.ask(script)

@@ -22,7 +22,7 @@ from tests.sinks.board.broker import Feeder, create_live_topic, tansu
 from tests.sinks.board.centre import NOON, bank, large
 
 
-async def until(condition: Callable[[], bool], seconds: float = 90) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 180) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.05)

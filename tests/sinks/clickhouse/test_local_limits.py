@@ -51,7 +51,7 @@ def timed(work: Callable[[], Reply]) -> tuple[Reply, float]:
 
 
 def wait_until(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not happened():
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -158,7 +158,7 @@ def asking(store: ThreadedStore, pool: ThreadPoolExecutor, sql: str, user: str) 
 
 
 def wait_until(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not happened():
         assert time.monotonic() < deadline
         time.sleep(0.01)

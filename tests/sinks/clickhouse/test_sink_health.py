@@ -28,7 +28,7 @@ async def page(port: int, path: str) -> tuple[int, str]:
 
 
 async def until(port: int, path: str, wanted: tuple[int, str]) -> None:
-    deadline, found = time.monotonic() + 90, (0, "")
+    deadline, found = time.monotonic() + 180, (0, "")
     while found != wanted:
         assert time.monotonic() < deadline, found
         await asyncio.sleep(0.05)
@@ -89,7 +89,7 @@ async def _hang(sink: Sink, config: Config, monkeypatch: pytest.MonkeyPatch) -> 
     with monkeypatch.context() as patched:
         patched.setattr(Session, "_write_due", hang)
         sink.pulse.patience_s = 0.5
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while (await page(config.sink_port, "healthz"))[0] != 503:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.05)

@@ -200,7 +200,7 @@ async def test_a_store_that_comes_back_gets_what_waited_for_it(tmp_path: Path) -
             await writer.write(batch_of(decline("a"), first=1))
             await asyncio.to_thread(first.stop)
             waiting = asyncio.create_task(writer.write(batch_of(decline("b"), first=2)))
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(180):
                 while writer.failing_since is None:
                     await asyncio.sleep(0.05)
             again = Server(tmp_path, port)
