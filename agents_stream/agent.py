@@ -50,8 +50,12 @@ CHECKPOINT_SHARE = 0.25
 the less the more they cover."""
 
 
-STALLED_S = 10.0
-"""Longer than any fetch takes; a worker that gets no frames though there are some starts anew."""
+STALLED_TURNS = 50
+"""Looks, five a second, at which frames wait and none has come, before the worker starts anew.
+
+Looks and not seconds: on a machine that gives the process too little, its fetches are as slow as
+its looks, and a worker that starts anew then would only do the same again.
+"""
 
 
 class WorkerError(RuntimeError):
@@ -108,7 +112,8 @@ class FrameAgent:
         self._stopped = False
         self._revoked = 0
         self._last_frame: float | None = None
-        self._last_turn = monotonic()
+        self._moves = 0
+        self._watched = (0, 0)
         self.pulse = Pulse("the loop of frames", monotonic=monotonic)
         self._budget = Budget(CHECKPOINT_SHARE, 0.0, monotonic)
         self.live = LivePublisher(outbox, monotonic)
@@ -138,7 +143,7 @@ class FrameAgent:
         for site, parts in recovered.sites.items():
             self._add_site(partition, self._engine.restore(parts), site)
         self.partitions[number] = partition
-        self._last_turn = now
+        self._moves += 1
 
     def _add_site(self, partition: Partition, engine: Engine, site: str) -> None:
         partition.sites[site] = engine
@@ -215,7 +220,7 @@ class FrameAgent:
                 if not partition.dropped:
                     await self._after(partition)
             self.pulse.rest()
-            self._last_turn = self._monotonic()
+            self._moves += 1
 
     async def _take(self, partition: Partition, offset: int, payload: bytes) -> None:
         try:
@@ -422,14 +427,20 @@ class FrameAgent:
         return [e for partition in self.partitions.values() for e in partition.sites.values()]
 
     def stalled(self, ends: Mapping[int, int]) -> list[int]:
-        """Partitions whose frames should have come long ago: the topic ends at `ends`."""
-        if self._turn.locked() or self._monotonic() - self._last_turn < STALLED_S:
-            return []
-        return [
+        """Partitions whose frames should have come long ago: the topic ends at `ends`.
+
+        To be asked five times a second.
+        """
+        waiting = [
             number
             for number, end in ends.items()
             if number in self.partitions and end > self.partitions[number].offset + 1
         ]
+        moves, looks = self._watched
+        if not waiting or self._turn.locked() or moves != self._moves:
+            looks = -1
+        self._watched = (self._moves, looks + 1)
+        return waiting if looks + 1 >= STALLED_TURNS else []
 
     def unready(self) -> list[str]:
         """Why results should not be trusted to be of now; empty when all is well.

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from agents_stream.agent import FRESH_S, STALLED_S, WorkerError
+from agents_stream.agent import FRESH_S, STALLED_TURNS, WorkerError
 from agents_stream.checkpoint import MARKER_PART
 from schemas.frames import encode_frame
 from schemas.topics import DEAD, LIVE, ROWS
@@ -434,8 +434,18 @@ async def test_silence_makes_a_worker_with_sites_unready() -> None:
 async def test_frames_that_wait_without_coming_are_noticed() -> None:
     worker = await LogWorker(Log(), 1).open()
     await worker.agent.on_frame(0, 0, frame("s", 0, [], 1_000), lambda: None)
-    worker.now += STALLED_S
-    assert worker.agent.stalled({0: 1}) == []
-    assert worker.agent.stalled({0: 2, 7: 100}) == [0]
+    for _ in range(2 * STALLED_TURNS):
+        assert worker.agent.stalled({0: 1}) == []
+    seen = [worker.agent.stalled({0: 2, 7: 100}) for _ in range(STALLED_TURNS)]
+    assert seen == [[]] * (STALLED_TURNS - 1) + [[0]]
     await worker.agent.on_frame(0, 1, frame("s", 1, [], 1_000), lambda: None)
     assert worker.agent.stalled({0: 3}) == []
+
+
+async def test_a_slow_machine_is_no_reason_to_start_anew() -> None:
+    """The clock runs while the process does not: looks are few, and fetches as slow as they."""
+    worker = await LogWorker(Log(), 1).open()
+    await worker.agent.on_frame(0, 0, frame("s", 0, [], 1_000), lambda: None)
+    for _ in range(STALLED_TURNS):
+        worker.now += 10.0
+        assert worker.agent.stalled({0: 2}) == []
