@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -243,7 +244,8 @@ async def test_epochs_progress_and_clocks(broker: Broker, server: Server) -> Non
         offset = await put_frame(config, 3, now_ms())
         assert states(await found(config, "epoch")) == {State.OK}
         assert (await found(config, "progress"))["progress"].state is State.FAILED
-        db.write(record({}, at=now_ms(), version=3 << 40 | offset, site="s"))
+        row = record({}, at=now_ms(), version=3 << 40 | offset, site="s")
+        await asyncio.to_thread(db.write, row)
         assert states(await found(config, "progress")) == {State.OK}
 
         lower = config.model_copy(update={"epoch": 2})

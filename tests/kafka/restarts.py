@@ -31,7 +31,7 @@ from tests.kafka.server import KafkaServer
 from tests.ports import free_port
 from tests.sinks.clickhouse.store import database, running
 
-ROUNDS = 2
+ROUNDS = 1
 PATIENCE_S = 120.0
 TICK_MS = 100
 OUT = {"ingest": FRAMES, "agents": ROWS}
@@ -175,6 +175,7 @@ async def measure(folder: Path) -> dict[tuple[str, str], list[tuple[float, float
                         started = process.start()
                         away = await seen.first_after(role, started) - started
                         found.setdefault((role, how.name), []).append((ended, away))
+                        print(f"{role} {how.name}: {ended:.2f} s, {away:.2f} s", flush=True)
     return found
 
 
