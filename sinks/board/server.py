@@ -243,13 +243,17 @@ def resource_of(request: web.Request) -> web.AbstractResource | None:
 
 
 @contextlib.asynccontextmanager
-async def serving(config: Config) -> AsyncIterator[str]:
-    """Run the whole board: feed, hub and server; yields its address. Raises `ConfigError`."""
+async def serving(config: Config, *, signals: bool = False) -> AsyncIterator[str]:
+    """Run the whole board: feed, hub and server; yields its address. Raises `ConfigError`.
+
+    With `signals` SIGUSR1 changes the level of its log, which only a main thread can hear.
+    """
     hub = Hub(Clock.from_file(config.clock_file), ready=lambda: feed.caught_up)
     feed = LiveFeed(config.brokers, hub.apply)
     stuck = [feed.pulse.stuck]
     app = create_app(hub, lambda: feed.caught_up, guard_of(config), config, stuck)
-    app[OPERATOR].levels.listen()
+    if signals:
+        app[OPERATOR].levels.listen()
     limits = Connections(proxies=proxies_of(config))
     tasks = [asyncio.create_task(hub.run()), asyncio.create_task(feed.run())]
     try:
@@ -272,6 +276,6 @@ async def run_board(config: Config) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with serving(config) as address:
+    async with serving(config, signals=True) as address:
         log.info("board at %s, reading %s", address, config.bootstrap)
         await stop.wait()
