@@ -155,8 +155,8 @@ class Letters:
 
     def _silent(self, reason: str = "") -> LettersError:
         return LettersError(
-            f"no answer from the broker at {self._brokers}{reason and f' ({reason})'}: "
-            "CALLBOARD_BOOTSTRAP names another, `callboard up` starts one"
+            f"no answer from the broker at {self._brokers}: CALLBOARD_BOOTSTRAP names another, "
+            f"`callboard up` starts one{reason and f' ({reason})'}"
         )
 
 
