@@ -113,11 +113,15 @@ def _safe(text: str) -> str:
 def _summary(found: Found) -> str:
     counts = Counter(finding.state for _, findings in found for finding in findings)
     parts = [
-        f"[{_MARKS[state][1]}]{counts[state]} {state}[/{_MARKS[state][1]}]"
+        f"[{_MARKS[state][1]}]{counts[state]} {_counted(state, counts[state])}[/{_MARKS[state][1]}]"
         for state in State
         if counts[state]
     ]
     return "\n" + ", ".join(parts)
+
+
+def _counted(state: State, count: int) -> str:
+    return f"{state}s" if state is State.WARNING and count > 1 else state
 
 
 def _json(found: Found) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Self, TypeVar
 import aiohttp
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
@@ -154,6 +154,8 @@ class Around:
                 return await asked
         except TimeoutError:
             why = f"no answer within {BROKER_S:.0f} s"
+        except KafkaConnectionError:
+            why = "does not answer"
         except (KafkaError, OSError) as error:
             why = str(error) or type(error).__name__
         raise CannotTell(f"the broker at {self.config.bootstrap}: {why}")
