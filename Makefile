@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ENGINE := build/native/.built
 
-.PHONY: help demo test check fix bench peers lock native generate audit sbom up down clean
+.PHONY: help demo test check fix bench peers soak overload viewers recovery lock native generate audit sbom up down clean
 help:           ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -30,6 +30,18 @@ bench: $(READY) $(ENGINE)  ## speed, as ratios measured in one run
 
 peers: $(READY) $(ENGINE)  ## the same job by callboard, Flink, Bytewax and others, each in an environment of its own
 	$(BIN)/python -m bench.peers
+
+soak: $(READY) $(ENGINE)  ## an hour of a 2,000-agent centre on Apache Kafka: what grows, see docs/load.md
+	$(BIN)/python -m tests.load.soak --minutes $(or $(MINUTES),60)
+
+overload: $(READY) $(ENGINE)  ## ten times what the system can do for a minute, then until all is read
+	$(BIN)/python -m tests.load.overload
+
+viewers: $(READY) $(ENGINE)  ## 300 viewers of one board, 20 of whom never read
+	$(BIN)/python -m tests.load.viewers
+
+recovery: $(READY) $(ENGINE)  ## size of checkpoints and time to be back, for 2,000 and 48,000 agents
+	$(BIN)/python -m tests.load.recovery
 
 lock: $(READY)  ## pin all dependencies anew
 	$(BIN)/pip install --quiet uv
