@@ -87,7 +87,7 @@ class Callboard:
     def _write_queues(self, edge: int) -> None:
         queues: dict[str, list[int]] = {}
         for cell in self.site.ledger.books.cells.values():
-            figures = _figures(cell)
+            figures = _figures(cell, edge)
             known = queues.get(cell.queue)  # the same queue in another channel
             queues[cell.queue] = figures if known is None else _sum(known, figures)
         for queue, figures in queues.items():
@@ -98,7 +98,7 @@ class Callboard:
     def _write_site(self, edge: int) -> None:
         times = [0, 0]
         for team in self.site.ledger.books.teams.values():
-            for vector in (team.sums[_FIVE_MINUTES], team.open):
+            for vector in (team.rolling(edge, PANE_MS)[_FIVE_MINUTES], team.open):
                 times[0] += sum(_BUSY(vector))
                 times[1] += sum(_IDLE(vector))
         if any(times):
@@ -111,9 +111,9 @@ def job_settings() -> SiteSettings:
     return parse_site({"site": SITE, "stuck_after_ms": _DAYS_MS, "defaults": limits}, "peers")
 
 
-def _figures(cell: QueueCell) -> list[int]:
+def _figures(cell: QueueCell, edge: int) -> list[int]:
     """The job's counters in five minutes; handle time still in its three parts."""
-    closed = cell.sums[_FIVE_MINUTES]
+    closed = cell.rolling(edge, PANE_MS)[_FIVE_MINUTES]
     if cell.open is None:
         return list(_COUNTED(closed))
     return list(map(add, _COUNTED(closed), _COUNTED(cell.open)))

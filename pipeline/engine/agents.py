@@ -92,6 +92,10 @@ class Agent:
         """The state now, -1 while nobody has said anything of this agent."""
         return _state(self.counts, self.platform)
 
+    def count(self, kind: int, step: int) -> None:
+        """One more or one less segment of a kind goes on."""
+        self.counts[kind] = self.counts[kind] + step
+
     def settle(self, at: int, books: Books) -> None:
         """Writes a change that took effect at ``at``, not before any earlier change."""
         if at > self.frontier:
@@ -103,7 +107,7 @@ class Agent:
         books.move(team, old, self.team, state, at)
         if start == at:
             self._lose(self.intervals.pop())
-            if self.intervals and self.intervals[-1][1:] == (state, self.team):
+            if self._stands(state):
                 return
         self.intervals.append((at, state, self.team))
 
@@ -159,7 +163,7 @@ class Agent:
         changes = self._changes(base)
         for at in sorted(changes):
             for kind, step in changes[at][0]:
-                self.counts[kind] += step
+                self.count(kind, step)
             for event in changes[at][1]:
                 self._hear(event)
             self._note(at)
@@ -180,8 +184,15 @@ class Agent:
     def _note(self, at: int) -> None:
         self.frontier = at
         state = _state(self.counts, self.platform)
-        if not self.intervals or self.intervals[-1][1:] != (state, self.team):
+        if not self._stands(state):
             self.intervals.append((at, state, self.team))
+
+    def _stands(self, state: int) -> bool:
+        """The timeline ends with this state, in the agent's team."""
+        if not self.intervals:
+            return False
+        _, last, team = self.intervals[-1]
+        return last == state and team == self.team
 
     def prune(self, horizon: int) -> None:
         """Frees what nothing at or after ``horizon`` can change any more."""

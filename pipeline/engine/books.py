@@ -15,7 +15,7 @@ may be taken back before the pane closes, so it is sent again even where nothing
 from __future__ import annotations
 
 from pipeline.engine.calendar import SiteCalendar
-from pipeline.engine.cells import LONGEST_MS, STATES, WINDOW_MS, Cell, QueueCell, TeamCell, add
+from pipeline.engine.cells import LONGEST_MS, STATES, Cell, QueueCell, TeamCell, add
 from pipeline.engine.counters import WIDTH
 from pipeline.engine.model import OPEN, S_OFFLINE
 
@@ -69,12 +69,14 @@ class Books:
         if self.silent:
             return
         if moment >= self.edge:
-            self._future(cell)[counter] += amount
+            future = self._future(cell)
+            future[counter] = future[counter] + amount
         elif moment >= self.edge - self.pane:
-            if cell.open is None:
-                cell.open = [0] * WIDTH
+            vector = cell.open
+            if vector is None:
+                vector = cell.open = [0] * WIDTH
                 self.active.append(cell)
-            cell.open[counter] += amount
+            vector[counter] = vector[counter] + amount
         else:
             start = moment - moment % self.pane
             self._edit(cell, start, counter, amount)
@@ -85,7 +87,7 @@ class Books:
     def _edit(self, cell: Cell, start: int, index: int, amount: int) -> None:
         if start not in cell.panes:
             self.lay_out(cell, start, [0] * cell.width)
-        cell.edit(start, index, amount, self.edge)
+        cell.edit(start, index, amount, self.pane)
         self.edited[start] = None
 
     def lay_out(self, cell: Cell, start: int, vector: list[int]) -> None:
@@ -119,14 +121,14 @@ class Books:
         cell = self.team(team)
         cell.touched = True
         if end == OPEN:
-            cell.count[state] += sign
+            cell.count[state] = cell.count[state] + sign
         if state == S_OFFLINE:
             return
         stop = self.edge if end == OPEN else end
         open_start = self.edge - self.pane
         if stop > open_start:
             first = start if start > open_start else open_start
-            cell.open[state] += sign * (stop - first)
+            cell.open[state] = cell.open[state] + sign * (stop - first)
         if start < open_start:
             self._occupy_closed(cell, state, start, min(stop, open_start), sign)
 
@@ -140,22 +142,15 @@ class Books:
 
     def move(self, team: str, state: int, new_team: str, new_state: int, at: int) -> None:
         """An agent changes state or team at ``at`` and stays there."""
-        if at < self.edge - self.pane:
+        rest = self.edge - at
+        if rest > self.pane:
             self.occupy(team, state, at, OPEN, -1)
             self.occupy(new_team, new_state, at, OPEN, 1)
         elif not self.silent:
-            self._turn(team, state, self.edge - at, -1)
-            self._turn(new_team, new_state, self.edge - at, 1)
-
-    def _turn(self, team: str, state: int, rest: int, sign: int) -> None:
-        """An agent enters or leaves a state, ``rest`` milliseconds before the open pane's end."""
-        if state < 0:
-            return
-        cell = self.team(team)
-        cell.touched = True
-        cell.count[state] += sign
-        if state != S_OFFLINE:
-            cell.open[state] += rest if sign > 0 else -rest
+            if state >= 0:
+                _turn(self.team(team), state, -1, -rest)
+            if new_state >= 0:
+                _turn(self.team(new_team), new_state, 1, rest)
 
     def begin(self, at: int) -> None:
         """Sets the edge at the site's first moment."""
@@ -193,10 +188,6 @@ class Books:
                     self.edited_rows[(start, cell.queue, cell.channel)] = None
         for team in self.teams.values():
             self._fold_team(team, start, note)
-        for window in range(len(WINDOW_MS)):
-            gone = self.edge - WINDOW_MS[window]
-            for holder in self.holders.get(gone, ()):
-                holder.leave(gone, window)
         if note:
             self.edited[start] = None
         self.edge += self.pane
@@ -235,8 +226,6 @@ class Books:
         panes = (target - LONGEST_MS - self.edge) // self.pane
         for team in self.teams.values():
             self._leap_team(team, start, panes)
-        for cell in self.all_cells():
-            cell.sums = [[0] * cell.width for _ in cell.sums]
         self.edge += panes * self.pane
         self.team_floor = max(self.team_floor, self.edge - self.pane)
 
@@ -257,5 +246,13 @@ class Books:
         dropped = [start for start in self.holders if start < limit]
         for start in dropped:
             for cell in self.holders.pop(start):
-                del cell.panes[start]
+                cell.drop(start)
         return dropped
+
+
+def _turn(cell: TeamCell, state: int, step: int, rest: int) -> None:
+    """An agent enters or leaves a state, ``rest`` milliseconds before the open pane's end."""
+    cell.touched = True
+    cell.count[state] = cell.count[state] + step
+    if state != S_OFFLINE:
+        cell.open[state] = cell.open[state] + rest

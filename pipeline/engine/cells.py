@@ -1,62 +1,105 @@
 """Panes and rolling windows of one queue and channel, or of one team.
 
 A cell keeps a vector of integers per closed pane, the sum of all closed panes, and one running sum
-per rolling window: a pane that closes is added, the one that leaves is subtracted. The pane still
-open is kept apart, so that an event in order touches one integer.
+per rolling window: a pane that closes is added, the one that leaves is subtracted. That is done
+when somebody looks, and nobody does while history is read. The pane still open is kept apart, so
+that an event in order touches one integer.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from schemas.kpis import COUNTERS, TEAM_TIMES
 
 if TYPE_CHECKING:
     from pipeline.engine.model import Visit
+    from schemas.settings import ResolvedQueue
 
-WINDOW_MS: Final = (300_000, 900_000, 1_800_000, 3_600_000)
-LONGEST_MS: Final = WINDOW_MS[-1]
+WINDOW_MS: Final[tuple[int, ...]] = (300_000, 900_000, 1_800_000, 3_600_000)
+LONGEST_MS: Final = 3_600_000
 STATES: Final = len(TEAM_TIMES)
-_ROLLING: Final = range(len(WINDOW_MS))
+# Beyond so many panes the sums are quicker made anew than moved on.
+_FAR: Final = 40
 
 
 class Cell:
-    """Closed panes, their total, the rolling sums, and what lay before the latest midnights."""
+    """Closed panes, their total, the rolling sums, and what lay before the latest midnights.
 
-    __slots__ = ("before", "panes", "sums", "total", "touched", "width")
+    ``form`` is what rows of its panes have in common.
+    """
+
+    __slots__ = ("_summed", "_sums", "before", "form", "panes", "total", "touched", "width")
 
     def __init__(self, width: int) -> None:
         self.width = width
         self.panes: dict[int, list[int]] = {}
         self.total: list[int] = [0] * width
-        self.sums: list[list[int]] = [[0] * width for _ in _ROLLING]
         self.before: dict[int, list[int]] = {}
         self.touched: bool = False
+        self.form: dict[str, Any] | None = None
+        self._sums: list[list[int]] = []
+        self._summed: int = 0
 
     def sum_up(self, start: int, vector: list[int]) -> None:
-        """Adds what closes with the pane that begins at ``start`` to every sum."""
+        """Adds what closes with the pane that begins at ``start`` to the total."""
         add(self.total, vector)
-        for sums in self.sums:
-            add(sums, vector)
         # On the stroke of midnight the new day may be known before yesterday's last pane closes.
         for day, before in self.before.items():
             if start < day:
                 add(before, vector)
 
-    def leave(self, start: int, window: int) -> None:
-        """Takes the pane that begins at ``start`` out of a rolling window."""
-        _take_away(self.sums[window], self.panes[start])
-
-    def edit(self, start: int, index: int, amount: int, edge: int) -> None:
+    def edit(self, start: int, index: int, amount: int, pane: int) -> None:
         """Corrects one integer of a closed pane and every sum that holds the pane."""
-        self.panes[start][index] += amount
-        self.total[index] += amount
-        for i in _ROLLING:
-            if start >= edge - WINDOW_MS[i]:
-                self.sums[i][index] += amount
+        _increase(self.panes[start], index, amount)
+        _increase(self.total, index, amount)
+        if self._sums and start < self._summed - pane:
+            for i, window in enumerate(WINDOW_MS):
+                if start >= self._summed - window:
+                    _increase(self._sums[i], index, amount)
         for day, before in self.before.items():
             if start < day:
-                before[index] += amount
+                _increase(before, index, amount)
+
+    def rolling(self, edge: int, pane: int) -> list[list[int]]:
+        """Sums of the closed panes of each rolling window at an edge."""
+        if not self._sums or edge - self._summed > _FAR * pane:
+            self._resum(edge, pane)
+        elif edge != self._summed:
+            self._slide(edge, pane)
+        self._summed = edge
+        return self._sums
+
+    def _slide(self, edge: int, pane: int) -> None:
+        for start in range(self._summed - pane, edge - pane, pane):
+            vector = self.panes.get(start)
+            if vector is not None:
+                for sums in self._sums:
+                    add(sums, vector)
+        for i, window in enumerate(WINDOW_MS):
+            for start in range(self._summed - window, edge - window, pane):
+                vector = self.panes.get(start)
+                if vector is not None:
+                    _take_away(self._sums[i], vector)
+
+    def _resum(self, edge: int, pane: int) -> None:
+        sums = [[0] * self.width for _ in WINDOW_MS]
+        for start, vector in self.panes.items():
+            if start < edge - pane:
+                # Each window holds the shorter ones: a pane goes into the shortest first.
+                for i, window in enumerate(WINDOW_MS):
+                    if start >= edge - window:
+                        add(sums[i], vector)
+                        break
+        for i in range(1, len(sums)):
+            add(sums[i], sums[i - 1])
+        self._sums = sums
+
+    def drop(self, start: int) -> None:
+        """Forgets a pane that no window holds."""
+        del self.panes[start]
+        if start >= self._summed - LONGEST_MS:
+            self._sums = []
 
     def begin_day(self, day: int, keep: int) -> None:
         """Notes what lay before midnight ``day``; ``keep`` is the earlier midnight still kept."""
@@ -76,19 +119,23 @@ class Cell:
             return self.total.copy()
         return [a - b for a, b in zip(self.total, before, strict=True)]
 
-    def resum(self, edge: int, pane: int) -> None:
-        """Computes the rolling sums from the panes, after a restore."""
-        self.sums = [[0] * self.width for _ in _ROLLING]
-        for start, vector in self.panes.items():
-            for i in _ROLLING:
-                if edge - WINDOW_MS[i] <= start < edge - pane:
-                    add(self.sums[i], vector)
-
 
 class QueueCell(Cell):
-    """The twenty counters of one queue and channel, and who waits or is served there now."""
+    """The twenty counters of one queue and channel, and who waits or is served there now.
 
-    __slots__ = ("channel", "future", "in_service", "open", "queue", "waiting")
+    ``visit_form`` is what rows of visits with these ``limits`` have in common.
+    """
+
+    __slots__ = (
+        "channel",
+        "future",
+        "in_service",
+        "limits",
+        "open",
+        "queue",
+        "visit_form",
+        "waiting",
+    )
 
     def __init__(self, queue: str, channel: str) -> None:
         super().__init__(len(COUNTERS))
@@ -98,6 +145,8 @@ class QueueCell(Cell):
         self.future: list[int] | None = None
         self.waiting: dict[Visit, None] = {}
         self.in_service: int = 0
+        self.limits: ResolvedQueue | None = None
+        self.visit_form: dict[str, Any] = {}
 
     def is_empty(self) -> bool:
         """Whether nothing is counted here: the cell of an event that was taken back, say."""
@@ -133,12 +182,18 @@ class TeamCell(Cell):
 
 def add(target: list[int], vector: list[int]) -> None:
     """Adds a vector to another, in place."""
-    for i, amount in enumerate(vector):
+    for i in range(len(vector)):
+        amount = vector[i]
         if amount:
-            target[i] += amount
+            target[i] = target[i] + amount
+
+
+def _increase(target: list[int], index: int, amount: int) -> None:
+    target[index] = target[index] + amount
 
 
 def _take_away(target: list[int], vector: list[int]) -> None:
-    for i, amount in enumerate(vector):
+    for i in range(len(vector)):
+        amount = vector[i]
         if amount:
-            target[i] -= amount
+            target[i] = target[i] - amount

@@ -65,6 +65,7 @@ class Ledger:
         """Takes settings with the moments from which each was in force, the oldest first."""
         self.history = history
         self.lateness_ms: int = history[-1][1].lateness_ms
+        self._changed: bool = len(history) > 1
         self._limits: dict[str, ResolvedQueue] = {}
 
     def settings_at(self, moment: int) -> SiteSettings:
@@ -76,7 +77,7 @@ class Ledger:
 
     def limits(self, queue: str, moment: int) -> ResolvedQueue:
         """Thresholds and limits of a queue in force at a moment."""
-        if moment < self.history[-1][0]:
+        if self._changed and moment < self.history[-1][0]:
             return self.settings_at(moment).queue(queue)
         found = self._limits.get(queue)
         if found is None:
@@ -114,7 +115,7 @@ class Ledger:
         if at < agent.frontier or agent.dirty or self.books.silent:
             self._soil(agent)
         else:
-            agent.counts[kind] += 1
+            agent.count(kind, 1)
             agent.settle(at, self.books)
         return segment
 
@@ -126,7 +127,7 @@ class Ledger:
         if at < agent.frontier or agent.dirty or self.books.silent:
             self._soil(agent)
         else:
-            agent.counts[segment.kind] -= 1
+            agent.count(segment.kind, -1)
             agent.settle(at, self.books)
 
     def turn_segment(self, segment: Segment, kind: int, at: int) -> Segment:
@@ -139,8 +140,8 @@ class Ledger:
         if at < agent.frontier or agent.dirty or self.books.silent:
             self._soil(agent)
         else:
-            agent.counts[segment.kind] -= 1
-            agent.counts[kind] += 1
+            agent.count(segment.kind, -1)
+            agent.count(kind, 1)
             agent.settle(at, self.books)
         return turned
 
@@ -215,22 +216,22 @@ class Ledger:
             self.books.add(visit.cell, moment, counter, sign)
 
     def _book_answered(self, visit: Visit, moment: int, wait: int, sign: int) -> None:
-        add = self.books.add
-        add(visit.cell, moment, c.ANSWERED, sign)
-        add(visit.cell, moment, c.WAIT_MS, sign * wait)
+        books, cell = self.books, visit.cell
+        books.add(cell, moment, c.ANSWERED, sign)
+        books.add(cell, moment, c.WAIT_MS, sign * wait)
         if wait <= visit.limits.threshold_ms:
-            add(visit.cell, moment, c.ANSWERED_IN, sign)
-            add(visit.cell, visit.outcome_at, c.SL_MET, sign)
+            books.add(cell, moment, c.ANSWERED_IN, sign)
+            books.add(cell, visit.outcome_at, c.SL_MET, sign)
 
     def _book_abandoned(self, visit: Visit, moment: int, wait: int, sign: int) -> None:
-        add = self.books.add
-        add(visit.cell, moment, c.ABANDONED, sign)
-        add(visit.cell, moment, c.ABANDONED_WAIT_MS, sign * wait)
+        books, cell = self.books, visit.cell
+        books.add(cell, moment, c.ABANDONED, sign)
+        books.add(cell, moment, c.ABANDONED_WAIT_MS, sign * wait)
         if wait <= visit.limits.threshold_ms:
-            add(visit.cell, moment, c.ABANDONED_IN, sign)
-            add(visit.cell, visit.outcome_at, c.SL_ABANDONED, sign)
+            books.add(cell, moment, c.ABANDONED_IN, sign)
+            books.add(cell, visit.outcome_at, c.SL_ABANDONED, sign)
         if wait <= visit.limits.short_abandon_ms:
-            add(visit.cell, moment, c.ABANDONED_SHORT, sign)
+            books.add(cell, moment, c.ABANDONED_SHORT, sign)
 
     def retract_visit(self, visit: Visit) -> None:
         """Takes back all a visit has counted."""
@@ -279,17 +280,18 @@ class Ledger:
 
     def book_handled(self, leg: Leg, sign: int) -> None:
         """Writes the times of a leg at the end of its wrap-up; a stuck leg has none."""
-        if leg.cell is None or leg.stuck or leg.wrapped_at == OPEN:
+        cell, at = leg.cell, leg.wrapped_at
+        if cell is None or leg.stuck or at == OPEN:
             return
-        add, at = self.books.add, leg.wrapped_at
-        add(leg.cell, at, c.HANDLED, sign)
+        books = self.books
+        books.add(cell, at, c.HANDLED, sign)
         talk = leg.released_at - leg.answered_at - leg.hold_ms
         if talk:
-            add(leg.cell, at, c.TALK_MS, sign * talk)
+            books.add(cell, at, c.TALK_MS, sign * talk)
         if leg.hold_ms:
-            add(leg.cell, at, c.HOLD_MS, sign * leg.hold_ms)
+            books.add(cell, at, c.HOLD_MS, sign * leg.hold_ms)
         if at > leg.released_at:
-            add(leg.cell, at, c.WRAP_MS, sign * (at - leg.released_at))
+            books.add(cell, at, c.WRAP_MS, sign * (at - leg.released_at))
 
     def retract_leg(self, leg: Leg) -> None:
         """Takes back all a leg has counted."""

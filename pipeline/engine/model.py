@@ -45,7 +45,7 @@ WAS_ANSWERED: Final = 1
 WAS_ABANDONED: Final = 2
 WAS_LEFT: Final = 3
 RETRACTED: Final = -1
-OUTCOMES: Final = ("waiting", "answered", "abandoned", "left")
+OUTCOMES: Final[tuple[str, ...]] = ("waiting", "answered", "abandoned", "left")
 
 # Kinds of segments, in the order in which one hides the next.
 TALK: Final = 0

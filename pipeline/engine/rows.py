@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from pipeline.engine.agents import Agent, Interval
-from pipeline.engine.model import OPEN, OUTCOMES, Decline, Leg, Visit
+from pipeline.engine.agents import Agent
+from pipeline.engine.cells import QueueCell, TeamCell
+from pipeline.engine.model import OPEN, OUTCOMES, WAITING, Decline, Leg, Visit
 from schemas.events import event_key
 from schemas.kpis import AGENT_STATES, COUNTERS, TEAM_TIMES
 
 if TYPE_CHECKING:
     from pipeline.engine.ledger import Ledger, RowKey
     from pipeline.engine.site import Site
+    from schemas.settings import ResolvedQueue
 
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]
@@ -41,19 +43,113 @@ _FEEDBACK = (
 )
 
 
+class Forms:
+    """What rows of a site have in common: a row is a copy in which the rest is filled in."""
+
+    __slots__ = ("interval", "leg", "site")
+
+    def __init__(self, site: str) -> None:
+        self.site = site
+        self.leg: Row = {
+            "site": site,
+            "contact": "",
+            "answered_at": 0,
+            "story": 0,
+            "agent": "",
+            "queue": "",
+            "channel": "",
+            "visit_queued_at": None,
+            "released_at": None,
+            "wrapped_at": None,
+            "release_reason": "",
+            "code": "",
+            "hold_ms": 0,
+            "talk_ms": 0,
+            "wrap_ms": 0,
+            "handled": 0,
+            "stuck": 0,
+            "team": "",
+            "is_deleted": 0,
+        }
+        self.interval: Row = {
+            "site": site,
+            "agent": "",
+            "started_at": 0,
+            "ended_at": None,
+            "state": "",
+            "team": "",
+            "is_deleted": 0,
+        }
+
+    def visit(self, limits: ResolvedQueue, anchor: str, cell: QueueCell) -> Row:
+        """What visits of a cell have in common while its limits stay as they are."""
+        if cell.limits is not limits:
+            cell.limits = limits
+            cell.visit_form = {
+                "site": self.site,
+                "contact": "",
+                "queued_at": 0,
+                "story": 0,
+                "queue": cell.queue,
+                "channel": cell.channel,
+                "direction": "",
+                "customer": "",
+                "priority": None,
+                "outcome": OUTCOMES[WAITING],
+                "reason": "",
+                "outcome_at": None,
+                "agent": "",
+                "threshold_ms": limits.threshold_ms,
+                "short_abandon_ms": limits.short_abandon_ms,
+                "stuck_after_ms": limits.stuck_after_ms,
+                "formula": limits.formula,
+                "exclude_short": int(limits.exclude_short),
+                "anchor": anchor,
+                "is_deleted": 0,
+            }
+        return cell.visit_form
+
+    def queue_pane(self, cell: QueueCell) -> Row:
+        """What panes of a queue and channel have in common."""
+        form = cell.form
+        if form is None:
+            form = {"site": self.site, "pane_start": 0, "queue": cell.queue}
+            form["channel"] = cell.channel
+            cell.form = _figures(form, COUNTERS)
+        return form
+
+    def team_pane(self, cell: TeamCell) -> Row:
+        """What panes of a team have in common."""
+        form = cell.form
+        if form is None:
+            form = {"site": self.site, "pane_start": 0, "team": cell.team}
+            cell.form = _figures(form, TEAM_TIMES)
+        return form
+
+
+def _figures(form: Row, names: tuple[str, ...]) -> Row:
+    for name in names:
+        form[name] = 0
+    form["is_whole"] = 1
+    form["is_deleted"] = 0
+    return form
+
+
 def drain(site: Site) -> Rows:
     """The rows of everything that changed since the last call."""
     ledger = site.ledger
+    forms = site.forms
+    anchor = ledger.settings.anchor
     tables: Rows = {
-        "visits": [_visit(site, v) for v in ledger.changed_visits],
-        "legs": [_leg(site, leg) for leg in ledger.changed_legs],
+        "visits": [_visit(forms, anchor, v) for v in ledger.changed_visits],
+        "legs": [_leg(forms, leg) for leg in ledger.changed_legs],
         "declines": [_decline(site, d) for d in ledger.changed_declines],
     }
     _withdrawn(site, ledger, tables)
     intervals: list[Row] = []
     tables["agent_intervals"] = intervals
     for agent in ledger.changed_agents:
-        _intervals(site, agent, intervals)
+        _intervals(forms, agent, intervals)
     tables["queue_panes"], tables["team_panes"] = _panes(site)
     if site.feedback:
         tables["feedback"] = [_feedback(site, event) for event in site.feedback]
@@ -64,60 +160,50 @@ def drain(site: Site) -> Rows:
     return {table: found for table, found in tables.items() if found}
 
 
-def _moment(at: int) -> int | None:
-    return None if at == OPEN else at
+def _visit(forms: Forms, anchor: str, visit: Visit) -> Row:
+    row = forms.visit(visit.limits, anchor, visit.cell).copy()
+    row["contact"] = visit.contact
+    row["queued_at"] = visit.queued_at
+    row["story"] = visit.story
+    row["direction"] = visit.direction
+    if visit.customer:
+        row["customer"] = visit.customer
+    if visit.priority is not None:
+        row["priority"] = visit.priority
+    if visit.outcome != WAITING:
+        row["outcome"] = OUTCOMES[visit.outcome]
+        row["reason"] = visit.reason
+        row["outcome_at"] = visit.outcome_at
+        row["agent"] = visit.agent
+    return row
 
 
-def _visit(site: Site, visit: Visit) -> Row:
-    limits = visit.limits
-    return {
-        "site": site.site,
-        "contact": visit.contact,
-        "queued_at": visit.queued_at,
-        "story": visit.story,
-        "queue": visit.queue,
-        "channel": visit.channel,
-        "direction": visit.direction,
-        "customer": visit.customer,
-        "priority": visit.priority,
-        "outcome": OUTCOMES[visit.outcome],
-        "reason": visit.reason,
-        "outcome_at": _moment(visit.outcome_at),
-        "agent": visit.agent,
-        "threshold_ms": limits.threshold_ms,
-        "short_abandon_ms": limits.short_abandon_ms,
-        "stuck_after_ms": limits.stuck_after_ms,
-        "formula": limits.formula,
-        "exclude_short": int(limits.exclude_short),
-        "anchor": site.settings.anchor,
-        "is_deleted": 0,
-    }
-
-
-def _leg(site: Site, leg: Leg) -> Row:
-    handled = leg.wrapped_at != OPEN and not leg.stuck
-    released = leg.released_at != OPEN
-    return {
-        "site": site.site,
-        "contact": leg.contact,
-        "answered_at": leg.answered_at,
-        "story": leg.story,
-        "agent": leg.agent,
-        "queue": leg.queue,
-        "channel": leg.channel,
-        "visit_queued_at": _moment(leg.visit_queued_at),
-        "released_at": _moment(leg.released_at),
-        "wrapped_at": _moment(leg.wrapped_at),
-        "release_reason": leg.reason,
-        "code": leg.code,
-        "hold_ms": leg.hold_ms,
-        "talk_ms": leg.released_at - leg.answered_at - leg.hold_ms if released else 0,
-        "wrap_ms": leg.wrapped_at - leg.released_at if handled else 0,
-        "handled": int(handled),
-        "stuck": int(leg.stuck),
-        "team": leg.team,
-        "is_deleted": 0,
-    }
+def _leg(forms: Forms, leg: Leg) -> Row:
+    row = forms.leg.copy()
+    row["contact"] = leg.contact
+    row["answered_at"] = leg.answered_at
+    row["story"] = leg.story
+    row["agent"] = leg.agent
+    row["queue"] = leg.queue
+    row["channel"] = leg.channel
+    row["team"] = leg.team
+    if leg.visit_queued_at != OPEN:
+        row["visit_queued_at"] = leg.visit_queued_at
+    if leg.hold_ms:
+        row["hold_ms"] = leg.hold_ms
+    if leg.released_at != OPEN:
+        row["released_at"] = leg.released_at
+        row["release_reason"] = leg.reason
+        row["talk_ms"] = leg.released_at - leg.answered_at - leg.hold_ms
+    if leg.wrapped_at != OPEN:
+        row["wrapped_at"] = leg.wrapped_at
+        row["code"] = leg.code
+        if leg.stuck:
+            row["stuck"] = 1
+        else:
+            row["handled"] = 1
+            row["wrap_ms"] = leg.wrapped_at - leg.released_at
+    return row
 
 
 def _decline(site: Site, decline: Decline) -> Row:
@@ -162,46 +248,48 @@ def _tombstone(site: Site, key: RowKey, queue: str, channel: str, agent: str) ->
     return row
 
 
-def _intervals(site: Site, agent: Agent, found: list[Row]) -> None:
+def _intervals(forms: Forms, agent: Agent, found: list[Row]) -> None:
     after = agent.intervals
-    if agent.same == len(after) and not agent.lost:
+    count = len(after)
+    if agent.same == count and not agent.lost:
         return
     # The last interval that stands ends at another moment now.
     first = max(0, agent.same - 1)
-    for i in range(first, len(after)):
-        if after[i][1] >= 0:
-            found.append(_interval(site, agent, after, i))
+    for i in range(first, count):
+        start, state, team = after[i]
+        if state >= 0:
+            row = _interval(forms, agent, start, state, team)
+            if i + 1 < count:
+                row["ended_at"] = after[i + 1][0]
+            found.append(row)
     if agent.lost:
         kept = {start for start, state, _ in after[first:] if state >= 0}
         for start, state, team in agent.lost:
             if state >= 0 and start not in kept:
-                found.append(_interval_row(site, agent, start, None, state, team, 1))
+                row = _interval(forms, agent, start, state, team)
+                row["is_deleted"] = 1
+                found.append(row)
 
 
-def _interval(site: Site, agent: Agent, timeline: list[Interval], i: int) -> Row:
-    start, state, team = timeline[i]
-    end = timeline[i + 1][0] if i + 1 < len(timeline) else None
-    return _interval_row(site, agent, start, end, state, team, 0)
-
-
-def _interval_row(
-    site: Site, agent: Agent, start: int, end: int | None, state: int, team: str, deleted: int
-) -> Row:
-    return {
-        "site": site.site,
-        "agent": agent.id,
-        "started_at": start,
-        "ended_at": end,
-        "state": AGENT_STATES[state],
-        "team": team,
-        "is_deleted": deleted,
-    }
+def _interval(forms: Forms, agent: Agent, start: int, state: int, team: str) -> Row:
+    row = forms.interval.copy()
+    row["agent"] = agent.id
+    row["started_at"] = start
+    row["state"] = AGENT_STATES[state]
+    row["team"] = team
+    return row
 
 
 def _panes(site: Site) -> tuple[list[Row], list[Row]]:
     books = site.ledger.books
-    queues = [_queue_pane(site, *key) for key in books.edited_rows]
-    teams = [_team_pane(site, *key) for key in books.edited_teams]
+    queues: list[Row] = []
+    teams: list[Row] = []
+    for start, queue, channel in books.edited_rows:
+        cell = books.cell(queue, channel)
+        queues.append(_queue_pane(site, cell, start, cell.panes[start]))
+    for start, name in books.edited_teams:
+        team = books.team(name)
+        teams.append(_team_pane(site, team, start, team.panes[start]))
     books.edited_rows.clear()
     books.edited_teams.clear()
     # At a pane's very end it is complete for the site's time, though a tie may still come.
@@ -209,43 +297,35 @@ def _panes(site: Site) -> tuple[list[Row], list[Row]]:
         start = books.edge - books.pane
         for cell in books.active:
             if cell.open is not None:
-                queues.append(_pane(site, start, cell.open, COUNTERS, cell.queue, cell.channel))
+                queues.append(_queue_pane(site, cell, start, cell.open))
         for team in books.teams.values():
             if any(team.open) or team.team in books.early:
                 books.early[team.team] = None
-                teams.append(_pane(site, start, team.open, TEAM_TIMES, team.team, None))
+                teams.append(_team_pane(site, team, start, team.open))
     return queues, teams
 
 
-def _queue_pane(site: Site, start: int, queue: str, channel: str) -> Row:
-    vector = site.ledger.books.cell(queue, channel).panes[start]
-    return _pane(site, start, vector, COUNTERS, queue, channel)
-
-
-def _team_pane(site: Site, start: int, team: str) -> Row:
-    return _pane(site, start, site.ledger.books.team(team).panes[start], TEAM_TIMES, team, None)
-
-
-def _pane(
-    site: Site,
-    start: int,
-    vector: list[int],
-    names: tuple[str, ...],
-    place: str,
-    channel: str | None,
-) -> Row:
-    row: Row = {"site": site.site, "pane_start": start}
-    books = site.ledger.books
-    if channel is None:
-        row["team"] = place
-        whole = start >= books.team_floor
-    else:
-        row["queue"], row["channel"] = place, channel
-        whole = start >= books.floor
-    row.update(zip(names, vector if whole else [0] * len(names), strict=True))
-    row["is_whole"] = int(whole)
-    row["is_deleted"] = 0
+def _queue_pane(site: Site, cell: QueueCell, start: int, vector: list[int]) -> Row:
+    row = site.forms.queue_pane(cell).copy()
+    _fill(row, start, vector, COUNTERS, start >= site.ledger.books.floor)
     return row
+
+
+def _team_pane(site: Site, cell: TeamCell, start: int, vector: list[int]) -> Row:
+    row = site.forms.team_pane(cell).copy()
+    _fill(row, start, vector, TEAM_TIMES, start >= site.ledger.books.team_floor)
+    return row
+
+
+def _fill(row: Row, start: int, vector: list[int], names: tuple[str, ...], whole: bool) -> None:
+    row["pane_start"] = start
+    if not whole:
+        row["is_whole"] = 0
+        return
+    for i in range(len(vector)):
+        amount = vector[i]
+        if amount:
+            row[names[i]] = amount
 
 
 def _feedback(site: Site, event: Row) -> Row:

@@ -16,6 +16,7 @@ from pipeline.engine.books import LONG_SILENCE_PANES, UNSET
 from pipeline.engine.cells import LONGEST_MS
 from pipeline.engine.ledger import NEVER, Ledger
 from pipeline.engine.model import CODES
+from pipeline.engine.rows import Forms
 from pipeline.engine.story import Story
 from schemas.events import FEEDBACK_TYPES
 from schemas.frames import Frame
@@ -61,6 +62,7 @@ class Site:
         self.sources: dict[str, int] = {}
         self.raw_seen: dict[int, int] = {}
         self.settled_once: bool = False
+        self.forms = Forms(settings.site)
         self.feedback: list[dict[str, Any]] = []
         self.new_settings: bool = True
         self.next_sweep: int = UNSET

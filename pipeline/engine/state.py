@@ -170,7 +170,6 @@ def _restore_cells(site: Site, parts: Mapping[str, bytes]) -> None:
             _restore_pane(books, int(name[5:]), _unpack(parts[name]))
     for cell in books.all_cells():
         cell.panes = dict(sorted(cell.panes.items()))
-        cell.resum(books.edge, books.pane)
 
 
 def _restore_queues(books: Books, saved: list[Any]) -> None:

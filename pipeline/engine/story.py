@@ -42,7 +42,7 @@ from schemas.events import event_key
 Event = dict[str, Any]
 
 # Place in the first part of a millisecond, for what ends something; -1 for what begins something.
-_FIRST: Final = (-1, -1, 3, -1, -1, 0, 1, 2, 4, 5)
+_FIRST: Final[tuple[int, ...]] = (-1, -1, 3, -1, -1, 0, 1, 2, 4, 5)
 _REST: Final = 10
 _UNSURE: Final = 99
 

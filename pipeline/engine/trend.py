@@ -74,7 +74,7 @@ def _add(target: Vectors, vectors: Vectors) -> None:
 
 def _add_one(target: list[int], vector: list[int]) -> None:
     for i in range(c.WIDTH):
-        target[i] += vector[i]
+        target[i] = target[i] + vector[i]
 
 
 def _levels(vectors: Vectors, formula: str, exclude_short: bool) -> list[float | None]:

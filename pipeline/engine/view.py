@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pipeline.engine.cells import WINDOW_MS, QueueCell, TeamCell
+from pipeline.engine.cells import QueueCell, TeamCell
 from pipeline.engine.counters import WIDTH
 from pipeline.engine.model import OPEN, TALK, WRAP
 from pipeline.engine.trend import trend
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 Part = tuple[str, str, Json]
-_ROLLING = range(len(WINDOW_MS))
 
 
 def whole(site: Site) -> Json:
@@ -71,7 +70,7 @@ def queue_vectors(site: Site, cell: QueueCell) -> list[list[int]]:
     """Counters of the six windows, in the order of their names."""
     books = site.ledger.books
     known = cell.open
-    vectors = [_plus(cell.sums[i], known) for i in _ROLLING]
+    vectors = [_plus(sums, known) for sums in cell.rolling(books.edge, books.pane)]
     today = cell.today(books.day)
     # On the stroke of midnight the open pane still belongs to yesterday.
     vectors.append(_plus(today, known if books.edge > books.day else None))
@@ -150,7 +149,7 @@ def team_vectors(site: Site, cell: TeamCell) -> list[list[int]]:
     """State times of the six windows, in the order of their names."""
     books = site.ledger.books
     known = cell.known(books.edge, site.at)
-    vectors = [_plus(cell.sums[i], known) for i in _ROLLING]
+    vectors = [_plus(sums, known) for sums in cell.rolling(books.edge, books.pane)]
     today = cell.today(books.day)
     vectors.append(_plus(today, known if books.edge > books.day else None))
     vectors.append(_plus(cell.total, known))
