@@ -29,10 +29,10 @@ from agents_stream.publish import (
 from agents_stream.snapshots import Restorer
 from schemas.config import Config
 from schemas.frames import Frame, FrameError, decode_frame
-from schemas.health import Pulse
-from schemas.logs import about
 from schemas.settings import SiteSettings
 from schemas.topics import FRAMES, ROWS
+from service.health import Pulse
+from service.logs import about
 from sinks.prometheus.figures import WorkerFigures
 
 log = logging.getLogger(__name__)

@@ -35,10 +35,10 @@ from pipeline.engine import Site
 from schemas.brokers import Brokers
 from schemas.clock import Clock
 from schemas.config import Config
-from schemas.health import Pulse
-from schemas.logs import about
-from schemas.operator_page import OperatorPage
 from schemas.topics import FRAMES
+from service.health import Pulse
+from service.logs import about
+from service.operator_page import OperatorPage
 from sinks.prometheus.collector import render
 from sinks.prometheus.figures import WorkerFigures
 

@@ -25,7 +25,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, AppT
 from mode.utils.queues import FlowControlEvent
 
-from schemas.logs import about
+from service.logs import about
 
 log = logging.getLogger(__name__)
 

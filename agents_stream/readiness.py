@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from schemas.operator_page import OperatorPage
-from schemas.operator_routes import operator_routes
+from service.operator_page import OperatorPage
+from service.operator_routes import operator_routes
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

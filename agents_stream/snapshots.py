@@ -28,7 +28,7 @@ import orjson
 from agents_stream.checkpoint import version_of
 from agents_stream.engines import Engine, EngineType
 from schemas.config import Config
-from schemas.logs import about
+from service.logs import about
 from sinks.prometheus.figures import WorkerFigures
 
 log = logging.getLogger(__name__)

@@ -29,8 +29,8 @@ from aiokafka.partitioner import murmur2
 from aiokafka.protocol.metadata import MetadataRequest
 
 from schemas.brokers import Brokers
-from schemas.logs import about
 from schemas.topics import TOPICS, TopicSpec
+from service.logs import about
 
 log = logging.getLogger(__name__)
 

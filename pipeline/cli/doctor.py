@@ -20,7 +20,7 @@ from pipeline.doctor.finding import BAD, Finding, State
 from pipeline.doctor.pages import PageError, named_pages, pages_of
 from pipeline.doctor.run import GROUPS, examine
 from schemas.config import Config, ConfigError
-from schemas.logs import one_line
+from service.logs import one_line
 
 _MARKS = {
     State.OK: ("✓", "green"),

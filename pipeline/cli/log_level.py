@@ -12,8 +12,8 @@ import typer
 
 from pipeline.doctor.pages import ROLES, PageError, named_pages, pages_of
 from schemas.config import Config, ConfigError, shown_address
-from schemas.log_levels import LEVELS, ROOT, LevelError, seconds_of
-from schemas.operator_page import ROLE_HEADER
+from service.log_levels import LEVELS, ROOT, LevelError, seconds_of
+from service.operator_page import ROLE_HEADER
 
 TIMEOUT_S = 10.0
 

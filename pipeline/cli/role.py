@@ -14,7 +14,7 @@ from pipeline.ingest.service import until_signalled
 from pipeline.topics import TopicsError
 from schemas.clock import ClockError
 from schemas.config import Config, ConfigError
-from schemas.logs import configure
+from service.logs import configure
 
 log = logging.getLogger(__name__)
 

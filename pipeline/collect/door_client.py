@@ -17,7 +17,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import aiohttp
 import orjson
 
-from schemas.logs import about
+from service.logs import about
 
 EVENTS_PATH = "/v1/events"
 SOURCES_PATH = "/v1/sources/"

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from pipeline.collect.door_client import DoorClient
 from pipeline.collect.tail import position
 from pipeline.collect.tail.follower import QUIET_S, Batch, Follower
-from schemas.logs import about
+from service.logs import about
 
 log = logging.getLogger(__name__)
 

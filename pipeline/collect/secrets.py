@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from schemas.logs import hide
+from service.logs import hide
 
 
 class SecretError(ValueError):

@@ -22,8 +22,8 @@ from pipeline.ingest.ranges import range_reader
 from pipeline.topics import ends_as_fetched
 from schemas.config import Config, shown_address
 from schemas.frames import FrameError, decode_frame
-from schemas.operator_page import EPOCH_HEADER, ROLE_HEADER
 from schemas.topics import FRAMES
+from service.operator_page import EPOCH_HEADER, ROLE_HEADER
 from sinks.clickhouse.query import QueryError, cleaned, connect
 
 T = TypeVar("T")

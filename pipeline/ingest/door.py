@@ -43,12 +43,12 @@ from pipeline.ingest.settings_folder import SettingsFolder
 from pipeline.sources import SOURCES
 from pipeline.topics import ensure_topics_patiently
 from schemas.access import USERS
-from schemas.callers import FailureLimit
 from schemas.clock import Clock
 from schemas.config import Config
 from schemas.events import MAX_ID
-from schemas.operator_page import OperatorPage
-from schemas.serving import Connections, proxies_of, serve
+from service.callers import FailureLimit
+from service.operator_page import OperatorPage
+from service.serving import Connections, proxies_of, serve
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ import orjson
 
 from pipeline.ingest.journal import FIRST
 from schemas.config import Config
-from schemas.logs import about
+from service.logs import about
 
 log = logging.getLogger(__name__)
 

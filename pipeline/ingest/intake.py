@@ -25,9 +25,9 @@ from pipeline.ingest.metrics import DoorMetrics
 from pipeline.ingest.raw import ALERT_FORMAT, RawRecord
 from pipeline.topics import partition_of
 from schemas.config import Config
-from schemas.health import Pulse
-from schemas.logs import about
 from schemas.topics import ALERTS, RAW
+from service.health import Pulse
+from service.logs import about
 
 log = logging.getLogger(__name__)
 

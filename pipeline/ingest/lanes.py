@@ -21,7 +21,7 @@ from aiokafka.errors import KafkaError
 
 from pipeline.ingest.raw import Headers
 from schemas.brokers import Brokers
-from schemas.logs import about
+from service.logs import about
 
 log = logging.getLogger(__name__)
 

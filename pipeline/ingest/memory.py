@@ -30,8 +30,8 @@ from pipeline.sources import SOURCES
 from pipeline.topics import ends_as_fetched, partition_of
 from schemas.brokers import Brokers
 from schemas.config import Config
-from schemas.logs import about
 from schemas.topics import MEMORY
+from service.logs import about
 
 log = logging.getLogger(__name__)
 

@@ -23,9 +23,9 @@ from pipeline.ingest.site_state import Told
 from pipeline.topics import ends_as_fetched
 from schemas.brokers import Brokers
 from schemas.frames import Frame, FrameError, decode_frame
-from schemas.logs import about
 from schemas.settings import SettingsError, parse_site
 from schemas.topics import FRAMES
+from service.logs import about
 
 log = logging.getLogger(__name__)
 

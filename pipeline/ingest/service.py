@@ -8,8 +8,8 @@ import signal
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from schemas.operator_page import OperatorPage
-from schemas.operator_routes import operator_routes
+from service.operator_page import OperatorPage
+from service.operator_routes import operator_routes
 
 
 def until_signalled() -> asyncio.Event:

@@ -16,8 +16,8 @@ from pathlib import Path
 from watchfiles import awatch
 
 from pipeline.sources.options import load_site
-from schemas.logs import about
 from schemas.settings import SettingsError, SiteSettings
+from service.logs import about
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline.ingest.site_state import SiteState, Told, fixed_of
-from schemas.logs import about
 from schemas.settings import SiteSettings
+from service.logs import about
 
 log = logging.getLogger(__name__)
 

@@ -21,9 +21,9 @@ from pipeline.sources import SOURCES
 from pipeline.sources.capture import begin, defect, translate_safely
 from pipeline.sources.source import Event, Translator, Unread
 from schemas.events import EventError, parse_payload, readable_site, validate_event
-from schemas.logs import about
 from schemas.settings import SiteSettings
 from schemas.topics import RAW
+from service.logs import about
 
 log = logging.getLogger(__name__)
 

@@ -35,11 +35,11 @@ from pipeline.topics import ensure_topics_patiently
 from schemas.access import USERS
 from schemas.clock import Clock
 from schemas.config import Config
-from schemas.health import Pulse
-from schemas.logs import about
-from schemas.operator_page import OperatorPage
-from schemas.serving import serve
 from schemas.topics import RAW
+from service.health import Pulse
+from service.logs import about
+from service.operator_page import OperatorPage
+from service.serving import serve
 
 log = logging.getLogger(__name__)
 

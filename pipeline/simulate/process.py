@@ -10,7 +10,7 @@ import signal
 from collections.abc import Awaitable, Callable
 
 from schemas.config import Config
-from schemas.logs import configure
+from service.logs import configure
 
 log = logging.getLogger(__name__)
 

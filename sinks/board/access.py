@@ -19,10 +19,10 @@ from urllib.parse import unquote, urlsplit
 
 from aiohttp import hdrs, web
 
-from schemas.callers import FailureLimit, Proxies
 from schemas.config import Config, ConfigError, variable_of
 from schemas.events import MAX_ID
-from schemas.serving import proxies_of
+from service.callers import FailureLimit, Proxies
+from service.serving import proxies_of
 from sinks.board.sessions import Sessions
 from sinks.board.viewers import MAX_TOKEN, Entry, Viewers
 

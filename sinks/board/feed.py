@@ -19,10 +19,10 @@ from aiokafka.errors import KafkaError
 from aiokafka.protocol.metadata import MetadataRequest
 
 from schemas.brokers import Brokers
-from schemas.health import Pulse
 from schemas.live import LiveRecord, decode_live
-from schemas.logs import about
 from schemas.topics import LIVE
+from service.health import Pulse
+from service.logs import about
 from sinks.kafka import partitions_of
 
 log = logging.getLogger(__name__)

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable
 from aiohttp import web
 
 from schemas.config import Config
-from schemas.health import Check
-from schemas.operator_page import OperatorPage
-from schemas.operator_routes import operator_routes
+from service.health import Check
+from service.operator_page import OperatorPage
+from service.operator_routes import operator_routes
 from sinks.board.stream import FLUSH_MS, Hub
 
 TURN_LIMIT_MS = 20 * FLUSH_MS

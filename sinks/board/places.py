@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from schemas.callers import neighbourhood
+from service.callers import neighbourhood
 
 
 class Crowded(Exception):

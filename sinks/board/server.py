@@ -21,9 +21,9 @@ from aiohttp import web
 
 from schemas.clock import Clock
 from schemas.config import Config
-from schemas.health import Check
-from schemas.operator_page import OperatorPage
-from schemas.serving import Connections, proxies_of, serve
+from service.health import Check
+from service.operator_page import OperatorPage
+from service.serving import Connections, proxies_of, serve
 from sinks.board.access import Guard, Identity, Open, frame_ancestors, guard_of
 from sinks.board.explain_site import ExplainSite
 from sinks.board.feed import LiveFeed

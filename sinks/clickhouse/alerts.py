@@ -24,10 +24,10 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from schemas.config import Config
-from schemas.health import Pulse
-from schemas.logs import about
 from schemas.moments import from_datetime
 from schemas.topics import ALERTS, DEAD, HEADER_RECEIVED
+from service.health import Pulse
+from service.logs import about
 from sinks.clickhouse.batch import BadRow, Batch, Lines, Place, dead_letter, place_of
 from sinks.clickhouse.metrics import ALERT_HISTORY, SinkMetrics
 from sinks.clickhouse.tables import FIRST_MS, LAST_MS

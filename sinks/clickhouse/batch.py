@@ -11,8 +11,8 @@ from typing import Any
 
 import orjson
 
-from schemas.logs import About, about
 from schemas.topics import ROWS
+from service.logs import About, about
 from sinks.clickhouse.tables import FIRST_MS, LAST_MS, PROGRESS, TABLES, RowError
 
 VERSION = 1

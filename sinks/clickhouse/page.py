@@ -5,8 +5,8 @@ from __future__ import annotations
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from schemas.operator_page import OperatorPage
-from schemas.operator_routes import operator_routes
+from service.operator_page import OperatorPage
+from service.operator_routes import operator_routes
 from sinks.clickhouse.metrics import SinkMetrics
 
 

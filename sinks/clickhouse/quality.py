@@ -26,8 +26,8 @@ from aiokafka.errors import KafkaError
 
 from schemas.brokers import Brokers
 from schemas.live import QUALITY, QUALITY_WINDOWS, encode_live, live_record, record_key
-from schemas.logs import About, about
 from schemas.topics import LIVE
+from service.logs import About, about
 from sinks.clickhouse.metrics import SinkMetrics
 from sinks.clickhouse.writer import HttpStore, Unavailable
 

@@ -23,10 +23,10 @@ from aiokafka import AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from schemas.config import Config
-from schemas.health import Pulse
-from schemas.logs import about
-from schemas.operator_page import OperatorPage
 from schemas.topics import DEAD, ROWS
+from service.health import Pulse
+from service.logs import about
+from service.operator_page import OperatorPage
 from sinks.clickhouse.alerts import AlertSink
 from sinks.clickhouse.batch import BadRow, Batch, dead_letter, place_of
 from sinks.clickhouse.gathering import Gathering

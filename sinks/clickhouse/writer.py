@@ -22,7 +22,7 @@ from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.exceptions import ClickHouseError, Error
 
 from schemas.config import Config
-from schemas.health import Pulse
+from service.health import Pulse
 from sinks.clickhouse.batch import BadRow, Batch, Lines
 from sinks.clickhouse.endpoint import endpoint, refused_certificate
 from sinks.clickhouse.metrics import SinkMetrics

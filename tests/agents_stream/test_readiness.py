@@ -9,7 +9,7 @@ import pytest
 
 from agents_stream.readiness import StatusPage
 from schemas.config import Config
-from schemas.operator_page import OperatorPage
+from service.operator_page import OperatorPage
 
 
 class _Worker:

@@ -98,7 +98,7 @@ def test_what_is_said_of_a_wrong_configuration_names_no_secret(
 CRASH = """
 import logging, sys
 from schemas.config import Config
-from schemas.logs import configure
+from service.logs import configure
 import os
 config = Config.from_env(os.environ)
 configure("crash", config)

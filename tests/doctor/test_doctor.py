@@ -26,9 +26,9 @@ from schemas.brokers import Brokers
 from schemas.clock import Clock
 from schemas.config import Config
 from schemas.frames import Frame, encode_frame
-from schemas.operator_page import OperatorPage
-from schemas.operator_routes import operator_routes
 from schemas.topics import CHANGELOGS, FRAMES, TOPICS
+from service.operator_page import OperatorPage
+from service.operator_routes import operator_routes
 from tests.ingest.broker import Broker, running_broker
 from tests.ports import free_port
 from tests.sinks.clickhouse.store import Server, database, record, running

@@ -29,7 +29,7 @@ from pipeline.ingest.reading import Refusal
 from pipeline.sources import SOURCES
 from schemas.clock import Clock
 from schemas.config import Config
-from schemas.logs import about
+from service.logs import about
 
 log = logging.getLogger(__name__)
 

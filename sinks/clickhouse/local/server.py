@@ -21,8 +21,8 @@ import orjson
 from aiohttp import BodyPartReader, web
 
 from schemas.config import Config
-from schemas.operator_page import OperatorPage
-from schemas.operator_routes import operator_routes
+from service.operator_page import OperatorPage
+from service.operator_routes import operator_routes
 from sinks.clickhouse.local.body import Body
 from sinks.clickhouse.local.codec import choose_encoding, pack
 from sinks.clickhouse.local.command import Answer, Role

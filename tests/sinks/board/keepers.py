@@ -6,9 +6,9 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-from schemas.callers import Proxies
 from schemas.config import Config
 from schemas.settings import parse_site
+from service.callers import Proxies
 from sinks.board.access import ByToken, Guard
 from sinks.board.explain import Asked, Explained
 from sinks.board.server import create_app

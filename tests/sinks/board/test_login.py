@@ -10,8 +10,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from schemas.callers import Proxies
 from schemas.config import Config, ConfigError
+from service.callers import Proxies
 from sinks.board import access
 from sinks.board.access import ByProxy, ByToken, Open, guard_of
 from sinks.board.sessions import PERSON_MS, RENEW_MS, WALL_MS

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from schemas.callers import Proxies
+from service.callers import Proxies
 from sinks.board import explain_site
 from sinks.board.access import ByProxy, Guard, Open
 from tests.sinks.board.keepers import Keeper, Telling, guarded, named

@@ -10,9 +10,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from schemas import serving
-from schemas.callers import Proxies
-from schemas.serving import Connections, serve
+from service import serving
+from service.callers import Proxies
+from service.serving import Connections, serve
 
 LARGE = b"x" * 40_000_000
 

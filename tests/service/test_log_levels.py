@@ -12,8 +12,8 @@ import orjson
 import pytest
 
 from schemas.config import Config
-from schemas.log_levels import LevelError, Levels, seconds_of
-from schemas.operator_page import Caller, OperatorPage, Reply
+from service.log_levels import LevelError, Levels, seconds_of
+from service.operator_page import Caller, OperatorPage, Reply
 
 NAME = "tests.levels"
 HERE = Caller("127.0.0.1", {})

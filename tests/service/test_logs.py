@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas import logs
 from schemas.config import Config
-from schemas.logs import Sparingly, about, formatter, one_line
+from service import logs
+from service.logs import Sparingly, about, formatter, one_line
 
 MOMENT = 1_772_442_900.1239
 """2026-03-02T09:15:00.123Z and a bit."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from schemas.operator_page import MAX_BODY_BYTES, Caller, OperatorPage, Reply
+from service.operator_page import MAX_BODY_BYTES, Caller, OperatorPage, Reply
 
 
 def operator_routes(page: OperatorPage) -> list[web.AbstractRouteDef]:

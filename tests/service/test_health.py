@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from schemas.config import Config
-from schemas.health import Pulse
-from schemas.operator_page import OperatorPage
+from service.health import Pulse
+from service.operator_page import OperatorPage
 
 
 class Now:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from schemas import callers
-from schemas.callers import FailureLimit, Proxies, neighbourhood
+from service import callers
+from service.callers import FailureLimit, Proxies, neighbourhood
 
 OURS = Proxies("10.0.0.0/8, 2001:db8:1::/48,192.0.2.7")
 

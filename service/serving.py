@@ -16,8 +16,8 @@ from typing import Any
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from schemas.callers import Proxies, neighbourhood, plain
 from schemas.config import Config, ConfigError, variable_of
+from service.callers import Proxies, neighbourhood, plain
 
 IDLE_S = 75.0
 """For the head of a request and between two requests. Longer than the 60 s for which proxies keep

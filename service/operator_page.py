@@ -21,8 +21,8 @@ from typing import NamedTuple
 import orjson
 
 from schemas.config import Config
-from schemas.health import Check
-from schemas.log_levels import DEFAULT_S, ROOT, LevelError, Levels
+from service.health import Check
+from service.log_levels import DEFAULT_S, ROOT, LevelError, Levels
 
 JSON = "application/json"
 TEXT = "text/plain"

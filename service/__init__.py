@@ -1,0 +1,1 @@
+"""What every role is as a process: its log, its health, its page for operators, its HTTP server."""
