@@ -191,8 +191,14 @@ def soak(load: Load, every_s: float, folder: Path, partitions: int, report: Any)
         "summary": trends,
         "changelog_bytes_per_event": changelog_bytes_per_event(run.samples),
         "verdicts": [{"what": what, "holds": holds} for what, holds in lines],
-        "samples": run.samples,
+        "samples": by_minute(run.samples),
     }
+
+
+def by_minute(samples: list[Json]) -> list[Json]:
+    """The first sample of each minute and the last one: what is kept of a long run."""
+    firsts = {int(sample["t"] // 60): sample for sample in reversed(samples[:-1])}
+    return [*reversed(firsts.values()), samples[-1]]
 
 
 Minutes = Annotated[float, typer.Option(help="How long the centre is simulated.")]
