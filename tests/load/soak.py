@@ -101,9 +101,9 @@ class Soak:
 
     def _wait(self) -> None:
         assert self._simulator is not None
-        due = self._began + len(self.samples) * self._every_s
+        gone = time.monotonic() - self._began
         with suppress(subprocess.TimeoutExpired):
-            self._simulator.wait(max(0.1, due - time.monotonic()))
+            self._simulator.wait(self._every_s - gone % self._every_s)
 
     def _end(self) -> None:
         if self._simulator is not None:

@@ -79,3 +79,11 @@ def test_what_grows_is_found(rise_mib_h: float, fresh_fds: int, parts: int, brok
 def test_what_checkpoints_cost_is_told_by_event() -> None:
     found = changelog_bytes_per_event(_samples(0, 0, 1))
     assert found == {"written": 400.0, "held_bytes": 9_000, "held_most_bytes": 9_000}
+
+
+def test_a_counter_that_began_anew_is_counted_on() -> None:
+    samples = _samples(0, 0, 1)
+    for sample in samples[60:]:
+        sample["events"] -= 60_000
+        sample["checkpoint_bytes"] -= 24_000_000
+    assert changelog_bytes_per_event(samples)["written"] == 400.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from tests.load.system import Json
 from tests.load.watching import MIB, slope
@@ -71,8 +72,9 @@ def _spread(samples: Iterable[Json], key: str) -> Json:
 
 
 def _grown(samples: Sequence[Json], key: str) -> float:
+    """How far a counter has gone; a process that was started anew began at 0 again."""
     values = [sample[key] for sample in samples if sample[key] is not None]
-    return float(values[-1] - values[0]) if len(values) > 1 else 0.0
+    return float(sum(now - before if now >= before else now for before, now in pairwise(values)))
 
 
 def _checkpoints(samples: Sequence[Json]) -> Json:
