@@ -1,4 +1,4 @@
-"""`python -m bench [engine] [worker] [translate] [latency]` measures, prints, keeps figures."""
+"""`python -m bench [PART …]` measures, prints and keeps figures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from rich.console import Console
 
-from bench import engine, latency, translate, worker
+from bench import engine, latency, scaling, translate, worker
 from bench.machine import describe, load
 from bench.workload import Size, Workload, write_frames
 
@@ -22,6 +22,7 @@ LIVE_MS, BATCH_MS = 0, 3000
 _Part = Callable[[list[Workload], int, Console], Any]
 PARTS: dict[str, _Part] = {
     "engine": engine.run,
+    "scaling": scaling.run,
     "worker": worker.run,
     "translate": translate.run,
     "latency": latency.run,

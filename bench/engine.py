@@ -44,7 +44,7 @@ def _measured(
     workload: Workload, build: str, rows: str, repetitions: int, console: Console
 ) -> dict[str, Any]:
     with console.status(f"engine, {build}, {rows}"):
-        times = _repeat(workload, build, rows, repetitions)
+        times = repeat(workload, build, rows, repetitions)
     return {
         "frames": workload.words,
         "build": "compiled" if times[0]["compiled"] else "plain Python",
@@ -53,7 +53,8 @@ def _measured(
     }
 
 
-def _repeat(workload: Workload, build: str, rows: str, repetitions: int) -> list[Times]:
+def repeat(workload: Workload, build: str, rows: str, repetitions: int) -> list[Times]:
+    """What `bench.engine_process` measures, so many times; `build` is one of `BUILDS`."""
     command = [sys.executable, "-m", "bench.engine_process", str(workload.path), rows]
     done = subprocess.run(
         [*command, str(repetitions)],

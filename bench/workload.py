@@ -10,6 +10,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from heapq import merge
+from operator import itemgetter
 from pathlib import Path
 
 from pipeline.ingest.framer import EVENT_OVERHEAD, Addition, Framer
@@ -27,14 +29,19 @@ _LENGTH = struct.Struct(">I")
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How large the centre is: calls are per hour, `minutes` of its day are simulated."""
+    """How large the centre is: calls are per hour, `minutes` of its day are simulated.
+
+    With several `sites` each is such a centre, on a day of its own. `pane_ms` is their setting.
+    """
 
     agents: int = 2000
     queues: int = 200
     calls: int = 60_000
     minutes: int = 40
+    sites: int = 1
+    pane_ms: int = 10_000
 
-    def options(self, site: str = SITE) -> Options:
+    def options(self, site: str = SITE, seed: int = 1) -> Options:
         """The options of the simulator for a centre of this size."""
         return Options(
             agents=self.agents,
@@ -42,7 +49,14 @@ class Size:
             calls_per_hour=self.calls,
             duration_ms=self.minutes * MINUTE,
             site=site,
+            seed=seed,
         )
+
+    def centres(self) -> list[Options]:
+        """The options of every site."""
+        if self.sites == 1:
+            return [self.options()]
+        return [self.options(f"{SITE}-{n}", 1 + n) for n in range(self.sites)]
 
     def __str__(self) -> str:
         return (
@@ -70,7 +84,8 @@ def write_frames(size: Size, handover_ms: int, path: Path) -> Workload:
     """
     events = frames = 0
     with path.open("wb") as file:
-        for count, payload in _frames(size, handover_ms):
+        centres = [_frames(options, size.pane_ms, handover_ms) for options in size.centres()]
+        for _, count, payload in merge(*centres, key=itemgetter(0)):
             file.write(_LENGTH.pack(len(payload)) + payload)
             events += count
             frames += 1
@@ -91,10 +106,11 @@ def read_frames(path: Path) -> list[bytes]:
     return frames
 
 
-def _frames(size: Size, handover_ms: int) -> Iterator[tuple[int, bytes]]:
-    simulation = Simulation(size.options())
-    settings = parse_site(site_settings(simulation.centres[0].plan), "bench")
-    framer = Framer(SiteState(settings), epoch=0, partition=0)
+def _frames(options: Options, pane_ms: int, handover_ms: int) -> Iterator[tuple[int, int, bytes]]:
+    """Frames of a site: the site's moment, the number of events, the bytes."""
+    simulation = Simulation(options)
+    settings = {**site_settings(simulation.centres[0].plan), "pane_ms": pane_ms}
+    framer = Framer(SiteState(parse_site(settings, "bench")), epoch=0, partition=0)
     for addition in _received(simulation.records(), handover_ms):
         moment = addition.received
         if not framer.has_room(moment, len(addition.events), addition.size):
@@ -112,7 +128,7 @@ def _received(records: Iterable[Record], handover_ms: int) -> Iterator[Addition]
         yield Addition(offset, received, -1, events, size, record.payload)
 
 
-def _closed(framer: Framer) -> tuple[int, bytes]:
+def _closed(framer: Framer) -> tuple[int, int, bytes]:
     frame, futures = framer.close()
     assert not futures
-    return len(frame.events), encode_frame(frame)
+    return frame.now, len(frame.events), encode_frame(frame)
