@@ -113,12 +113,13 @@ def _beside(board: Json, totals: Json) -> list[str]:
 
 
 def _counters(queues: Json) -> Figures:
+    """All but misses: who still waits when the simulation ends crosses the threshold after it."""
     return {
         ((queue, channel), "total", name): counters[name]
         for queue, channels in queues.items()
         for channel, counters in channels.items()
         for name in COUNTERS
-        if counters[name]
+        if counters[name] and name != "sl_missed"
     }
 
 

@@ -155,7 +155,9 @@ class Overload:
         return self._metrics("agents").get("callboard_worker_events_total", 0.0)
 
     def _lag(self) -> float:
-        return self._metrics("ingest").get("callboard_ingest_lag_records", 1.0)
+        """What waits before ingest and before the worker; 1 while one of them does not answer."""
+        records = self._metrics("ingest").get("callboard_ingest_lag_records", 1.0)
+        return records + self._metrics("agents").get("callboard_worker_lag_frames", 1.0)
 
 
 def dishonest(samples: Sequence[Json]) -> list[Json]:
