@@ -72,6 +72,7 @@ class Recovery:
         first, last = decode_frame(frames[0]).now, decode_frame(frames[-1]).now
         self._pace = len(frames) / max(1, last - first) * 1000
         self._sent = 0
+        self._at_its_pace = False
         self.checkpoints: list[Json] = []
 
     async def run(self) -> Json:
@@ -115,6 +116,7 @@ class Recovery:
 
     async def _at_pace(self, producer: Any, count: int) -> None:
         """Send frames as the centre has them, looking at checkpoints."""
+        self._at_its_pace = True
         began, already = time.monotonic(), self._sent
         while self._sent < already + count:
             due = min(count, int((time.monotonic() - began) * self._pace)) + already
@@ -168,7 +170,7 @@ class Recovery:
                 "bytes": metrics["callboard_worker_last_checkpoint_size_bytes"],
                 "parts": metrics["callboard_worker_last_checkpoint_parts"],
                 "seconds": metrics["callboard_worker_last_checkpoint_duration_seconds"],
-                "live": self._sent == len(self._frames),
+                "live": self._at_its_pace,
             }
         )
 
