@@ -170,7 +170,9 @@ class Recovery:
                 "bytes": metrics["callboard_worker_last_checkpoint_size_bytes"],
                 "parts": metrics["callboard_worker_last_checkpoint_parts"],
                 "seconds": metrics["callboard_worker_last_checkpoint_duration_seconds"],
-                "live": self._at_its_pace,
+                # An owner's first one writes everything.
+                "full": count == 1,
+                "live": self._at_its_pace and count > 1,
             }
         )
 

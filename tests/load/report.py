@@ -118,6 +118,14 @@ def _usual(found: Json, key: str, unit: float) -> str:
     return f"{sum(values) / len(values):,.2f}"
 
 
+def _full(found: Json) -> str:
+    """An owner's first checkpoint, after the kill if one was seen there."""
+    last = [one for one in found["checkpoints"] if one["full"]][-1:]
+    return "".join(
+        f"{one['bytes'] / MIB:.1f} MiB, {one['parts']:.0f}, {one['seconds']:.1f} s" for one in last
+    )
+
+
 _RECOVERY: tuple[tuple[str, Any], ...] = (
     ("events read before", lambda one: f"{one['first']['events']:,.0f}"),
     ("whole state, MiB", lambda one: f"{one['state']['bytes'] / MIB:.1f}"),
@@ -127,6 +135,7 @@ _RECOVERY: tuple[tuple[str, Any], ...] = (
     ("a checkpoint, MiB", lambda one: _usual(one, "bytes", MIB)),
     ("its sets", lambda one: _usual(one, "parts", 1)),
     ("its seconds", lambda one: _usual(one, "seconds", 1)),
+    ("an owner's first checkpoint", _full),
     ("changelogs on disk at the kill, MiB",
      lambda one: f"{one['before_kill']['changelog_bytes'] / MIB:.1f}"),
     ("page answers after, s", lambda one: f"{one['back']['page_s']:.1f}"),
