@@ -83,11 +83,11 @@ class OperatorPage:
 
     def show_levels(self, caller: Caller) -> Reply:
         """The levels as JSON, or a refusal."""
-        return self._refusal(caller) or Reply(200, _dumped(self.levels.shown()), JSON)
+        return self.refusal(caller) or Reply(200, _dumped(self.levels.shown()), JSON)
 
     def set_level(self, caller: Caller, body: bytes) -> Reply:
         """Change a level and show all, or say what is wrong."""
-        refused = self._refusal(caller)
+        refused = self.refusal(caller)
         if refused is not None:
             return refused
         try:
@@ -96,7 +96,8 @@ class OperatorPage:
             return Reply(400, f"{error}\n")
         return Reply(200, _dumped(self.levels.shown()), JSON)
 
-    def _refusal(self, caller: Caller) -> Reply | None:
+    def refusal(self, caller: Caller) -> Reply | None:
+        """What is answered to one who may not see or change levels, None to one who may."""
         if self._token and _shows(caller, self._token):
             return None
         if self._private and _is_local(caller):

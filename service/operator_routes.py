@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from service.operator_page import MAX_BODY_BYTES, Caller, OperatorPage, Reply
+from service.serving import NoBody, small_body
 
 
 def operator_routes(page: OperatorPage) -> list[web.AbstractRouteDef]:
@@ -20,7 +21,14 @@ def operator_routes(page: OperatorPage) -> list[web.AbstractRouteDef]:
         return response(page.show_levels(_caller(request)))
 
     async def change(request: web.Request) -> web.Response:
-        body = await request.content.read(MAX_BODY_BYTES)
+        # Nothing is read of those who may not: a body that never ends would hold its connection.
+        refused = page.refusal(_caller(request))
+        if refused is not None:
+            return response(refused)
+        try:
+            body = await small_body(request, MAX_BODY_BYTES)
+        except NoBody as error:
+            return response(Reply(error.status, f"{error}\n"))
         return response(page.set_level(_caller(request), body))
 
     def response(reply: Reply) -> web.Response:

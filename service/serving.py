@@ -24,6 +24,8 @@ IDLE_S = 75.0
 a connection they may use again: it must not vanish while they do."""
 UNREAD_S = 20.0
 """How long a caller may read nothing of what waits for it."""
+BODY_WITHIN_S = 5.0
+"""For a body of which a few bytes are wanted: nothing else ends the wait for one that never comes."""
 MAX_LINE_BYTES = 8190
 MAX_FIELD_BYTES = 8190
 MAX_FIELDS = 128
@@ -69,6 +71,29 @@ def proxies_of(config: Config) -> Proxies:
         return Proxies(config.trusted_proxies)
     except ValueError as error:
         raise ConfigError(f"{variable_of('trusted_proxies')}: {error}") from None
+
+
+class NoBody(Exception):
+    """A body that cannot be had; `status` is that of the answer."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+async def small_body(request: web.Request, most: int) -> bytes:
+    """The first `most` bytes of a body. Raises `NoBody`."""
+    try:
+        async with asyncio.timeout(BODY_WITHIN_S):
+            return await request.content.readexactly(most)
+    except asyncio.IncompleteReadError as whole:
+        return whole.partial
+    except TimeoutError:
+        raise NoBody(408, f"the body did not come within {BODY_WITHIN_S:.0f} s") from None
+    except ConnectionError:
+        raise NoBody(400, "the connection was lost") from None
+    except web.RequestPayloadError:
+        raise NoBody(400, "the body cannot be read as its encoding says") from None
 
 
 class Gate:

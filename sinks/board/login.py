@@ -9,7 +9,6 @@ A link that logs in has the token behind `#`, which browsers send to nobody: `/l
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Callable
 
@@ -17,13 +16,13 @@ import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from service.serving import NoBody, small_body
 from sinks.board.access import ALL, ByToken, Guard, Identity, Stranger, cookie_name
 from sinks.board.explain_page import page
 from sinks.board.login_page import login_page
 from sinks.board.viewers import MAX_TOKEN, Entry
 
 MAX_LOGIN_BYTES = 1000
-LOGIN_WITHIN_S = 5.0
 
 IDENTITY = web.RequestKey("identity", Identity)
 """Of a request that a guard has let through."""
@@ -179,9 +178,8 @@ async def _token_of(request: web.Request) -> str | None:
     if (request.content_length or MAX_LOGIN_BYTES + 1) > MAX_LOGIN_BYTES:
         return None
     try:
-        async with asyncio.timeout(LOGIN_WITHIN_S):
-            said = orjson.loads(await request.read())
-    except (TimeoutError, orjson.JSONDecodeError):
+        said = orjson.loads(await small_body(request, MAX_LOGIN_BYTES))
+    except (NoBody, orjson.JSONDecodeError):
         return None
     token = said.get("token") if isinstance(said, dict) else None
     return token.strip()[: MAX_TOKEN + 1] if isinstance(token, str) else None
