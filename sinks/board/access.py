@@ -135,7 +135,9 @@ class Open(Guard):
         """
         name = host_of(f"//{request.host}")
         if self._here_only and not (is_address(name) or name in (LOCALHOST, self._board.hostname)):
-            raise Stranger(f"this board goes by {self._board.netloc or LOCALHOST}, not by {name}")
+            raise Stranger(
+                f"this board goes by {self._board.netloc or LOCALHOST}, not by {_text(name)}"
+            )
         return ANYBODY
 
 
@@ -219,7 +221,12 @@ class ByProxy(Guard):
         sites = request.headers.getall(self._sites_header, [])
         if len(user) != 1 or not user[0].strip() or len(sites) != 1:
             raise Stranger("the log-in has not said who this is, and for which sites")
-        return Identity(user[0].strip()[:100], _sites_of(sites[0]))
+        return Identity(_text(user[0].strip()[:100]), _sites_of(_text(sites[0])))
+
+
+def _text(header: str) -> str:
+    """A header as text: bytes that are no UTF-8 come as half pairs, which no answer may hold."""
+    return header.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _sites_of(header: str) -> frozenset[str] | None:

@@ -242,6 +242,12 @@ def resource_of(request: web.Request) -> web.AbstractResource | None:
     return request.match_info.route.resource
 
 
+def connections_of(config: Config) -> Connections:
+    """A page holds its stream, and beside it a connection for all else. Raises `ConfigError`."""
+    streams, of_one = config.board_streams, config.board_streams_of_one
+    return Connections(2 * streams, 2 * of_one, proxies_of(config))
+
+
 @contextlib.asynccontextmanager
 async def serving(config: Config, *, signals: bool = False) -> AsyncIterator[str]:
     """Run the whole board: feed, hub and server; yields its address. Raises `ConfigError`.
@@ -254,10 +260,9 @@ async def serving(config: Config, *, signals: bool = False) -> AsyncIterator[str
     app = create_app(hub, lambda: feed.caught_up, guard_of(config), config, stuck)
     if signals:
         app[OPERATOR].levels.listen()
-    limits = Connections(proxies=proxies_of(config))
     tasks = [asyncio.create_task(hub.run()), asyncio.create_task(feed.run())]
     try:
-        runner = await serve(app, config.board_host, config.board_port, limits)
+        runner = await serve(app, config.board_host, config.board_port, connections_of(config))
         try:
             host, port = runner.addresses[0][:2]
             yield f"http://{f'[{host}]' if ':' in host else host}:{port}"

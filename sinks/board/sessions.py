@@ -56,7 +56,9 @@ class Sessions:
         # As bytes: of text that is not ASCII nothing may be compared in constant time.
         wanted, given = self._signature(entry, end).encode(), signature.encode("utf-8", "replace")
         good = hmac.compare_digest(wanted, given)
-        return (entry, end) if good and now < end else None
+        # The token's own end may have been brought forward since the cookie was given.
+        over = now >= end or entry.over(now)
+        return (entry, end) if good and not over else None
 
     def ages(self, entry: Entry, end: int, now: int) -> bool:
         """Whether a cookie should be replaced by a newer one: a wall is never asked again."""

@@ -8,12 +8,15 @@ from http.cookies import SimpleCookie
 from pathlib import Path
 
 import aiohttp
+import orjson
 import pytest
+from yarl import URL
 
 from schemas.config import Config, ConfigError
 from service.callers import Proxies
 from sinks.board import access
 from sinks.board.access import ByProxy, ByToken, Open, guard_of
+from sinks.board.server import connections_of
 from sinks.board.sessions import PERSON_MS, RENEW_MS, WALL_MS
 from sinks.board.viewers import new_token
 from tests.sinks.board.centre import bank, large
@@ -153,6 +156,9 @@ async def test_a_log_in_is_small_and_says_what_it_should(tmp_path: Path) -> None
                 assert response.status == 400, body
         async with session.post("/login", data={"token": "a form"}) as response:
             assert response.status == 400
+        packed = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+        async with session.post("/login", data=b"abcde", headers=packed) as response:
+            assert response.status == 400
 
 
 async def test_a_token_taken_away_ends_a_stream_that_runs(
@@ -278,6 +284,29 @@ async def test_a_proxy_says_who_it_is_and_for_which_sites() -> None:
             assert response.status == 401, "one of the two may be the caller's own"
 
 
+async def told(board: Board, head: bytes) -> tuple[int, bytes]:
+    """The answer to a head that no client of ours would send."""
+    url = URL(board.url)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    writer.write(head + b"Connection: close\r\n\r\n")
+    async with asyncio.timeout(180):
+        answer = await reader.read()
+    writer.close()
+    return int(answer.split()[1]), answer.partition(b"\r\n\r\n")[2]
+
+
+async def test_headers_that_are_no_utf_8_are_no_error_of_ours() -> None:
+    here, behind = guarded(guard_of(configured())), proxied("127.0.0.1")
+    async with serving(here), serving(behind):
+        code, body = await told(here, b"GET /api/sites HTTP/1.1\r\nHost: \xff.example.org\r\n")
+        assert (code, "\ufffd.example.org" in body.decode()) == (401, True)
+        asked = (
+            b"GET /api/session HTTP/1.1\r\nHost: x\r\nX-User: M\xfcller\r\nX-Sites: \xfc,alpha\r\n"
+        )
+        code, body = await told(behind, asked)
+        assert (code, orjson.loads(body)["name"]) == (200, "M\ufffdller")
+
+
 async def test_from_elsewhere_nobody_may_say_who_it_is() -> None:
     async with serving(proxied("10.0.0.0/8", "::1")) as session:
         headers = {"X-User": "anna", "X-Sites": "*", "X-Forwarded-For": "10.0.0.1"}
@@ -379,6 +408,11 @@ async def test_a_page_whose_name_was_made_to_lead_here_reads_nothing(
     guard = guard_of(configured(board_url="http://wall.example.org"))
     async with serving(guarded(guard)) as session:
         assert await status(session, "/api/sites", Host=host) == wanted
+
+
+def test_there_are_connections_for_as_many_pages_as_there_may_be_streams() -> None:
+    limits = connections_of(Config(board_streams=5000, board_streams_of_one=700))
+    assert (limits.most, limits.of_one) == (10_000, 1400)
 
 
 def test_a_board_that_everybody_reaches_says_so(caplog: pytest.LogCaptureFixture) -> None:

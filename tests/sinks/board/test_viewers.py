@@ -108,6 +108,10 @@ def test_a_cookie_is_good_until_its_end_and_no_longer_than_its_token() -> None:
         assert sessions.read(cookie, only(entry), end) is None
         assert sessions.read(cookie, only(entry_of("u")), NOW) is None
         assert Sessions("K" * 32).read(cookie, only(entry), NOW) is None
+        sooner = entry.model_copy(update={"expires": NOW + 1000})
+        assert sessions.read(cookie, only(sooner), NOW + 1000) is None, (
+            "the end was brought forward"
+        )
 
 
 @given(st.data())
