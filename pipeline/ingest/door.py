@@ -33,7 +33,7 @@ from aiokafka.errors import KafkaError
 from pipeline.ingest.alerts import MAX_ALERT_BYTES, BadAlerts, TooManyAlerts, take_alerts
 from pipeline.ingest.body import TooManyPayloads, take_body
 from pipeline.ingest.hooks.door import Hooks, answer_of
-from pipeline.ingest.hooks.secrets import HookSecrets
+from pipeline.ingest.hooks.secrets import TOKENS, HookSecrets
 from pipeline.ingest.intake import Intake, NotKept
 from pipeline.ingest.journal import JournalError
 from pipeline.ingest.metrics import DoorMetrics
@@ -64,8 +64,6 @@ CONTENT_TYPES = frozenset(
 )
 SOURCE_HEADER = "X-Callboard-Source"
 MAX_SOURCE = 200
-TOKENS = "events"
-"""In the folder of secrets, the name of a site's own tokens."""
 FAILURES = 20
 FAILURES_S = 60.0
 """So many wrong tokens of an address, and as many more each minute, are told apart from what is
@@ -184,7 +182,8 @@ class Door:
 
     async def _take(self, request: web.Request) -> dict[str, Any]:
         site = _site_of(request)
-        self._check_token(request, site)
+        # Without `site` each event names its own, which may be one that has tokens.
+        self._check_token(request, site, asked=self._tokens.has_tokens(site))
         if request.content_type not in CONTENT_TYPES:
             kinds = "application/x-ndjson or application/json"
             raise Refusal(415, f"content type {request.content_type} is not taken, send {kinds}")
@@ -208,7 +207,7 @@ class Door:
         return await self._hooks.take(request, site, reading.body, believed=believed)
 
     async def _take_alerts(self, request: web.Request) -> dict[str, Any]:
-        self._check_token(request, None)
+        self._check_token(request, None, asked=False)
         if request.content_type != "application/json":
             raise Refusal(415, f"content type {request.content_type}, send application/json")
         if not self.intake.open:
@@ -243,9 +242,9 @@ class Door:
         folder = self._settings.folder.name
         return f"{site!r} has no settings: no file in {folder}/ says `site: {site}`{hint}"
 
-    def _check_token(self, request: web.Request, site: str | None) -> None:
-        """With tokens configured, demand one."""
-        if self._accepted(site):
+    def _check_token(self, request: web.Request, site: str | None, *, asked: bool) -> None:
+        """Demand a token if the door has one, or if the site's own are `asked` for."""
+        if self._token or asked:
             if not self._shows_token(request, site):
                 raise Refusal(401, "send the token as `Authorization: Bearer …`")
         elif "Origin" in request.headers:

@@ -77,6 +77,15 @@ async def test_a_site_with_tokens_asks_for_one_also_where_the_door_has_none(
         assert await sent(client, NORTH) == 200
         assert await sent(client, None, "south") == 200
         assert await sent(client, None, "south", Origin="http://evil.example.org") == 403
+        # Without `site` the events themselves would name the one that has tokens.
+        status, _ = await client.post(ndjson(queued(1, "north")), None)
+        assert status == 401
+        # Who takes out the last token shuts the site, and does not open it to everybody.
+        (hooks / "north.events").write_text("\n")
+        assert await sent(client, None) == await sent(client, NORTH) == 401
+        platform = f"{client.base}/v1/sources/twilio?site=north"
+        async with client.http.post(platform, json={}) as response:
+            assert response.status == 401
 
 
 async def test_wrong_tokens_are_counted_and_keep_out_nobody(config: Config, hooks: Path) -> None:

@@ -187,7 +187,7 @@ async def test_without_a_token_only_this_machine_is_believed(config: Config) -> 
             # A proxy on the machine, or a page in its browser, calls from it too.
             async with http.post(url, json={}, headers={header: "x"}) as response:
                 assert response.status == 401
-        door._hooks._open = lambda request: False  # type: ignore[method-assign]  # from elsewhere
+        door._hooks._open = lambda request, site: False  # type: ignore[method-assign]  # from elsewhere
         async with http.post(url, json={}) as response:
             assert response.status == 401
 

@@ -95,7 +95,7 @@ class Hooks:
             kinds = "application/json, application/x-ndjson, text/plain or a form"
             raise Refusal(415, f"content type {request.content_type} is not taken, send {kinds}")
         secrets = self._secrets.of(site, source)
-        if not believed and not secrets and not self._open(request):
+        if not believed and not secrets and not self._open(request, site):
             self._forged(source, "neither the door's token nor a secret is configured", site)
         body = await read(request)
         if not believed and secrets:
@@ -117,8 +117,8 @@ class Hooks:
             raise Refusal(404, why)
         return source, site
 
-    def _open(self, request: web.Request) -> bool:
-        """Whether nobody has to prove anything: a door without a token, called from its machine.
+    def _open(self, request: web.Request, site: str) -> bool:
+        """Whether nobody has to prove anything: no token for the site, called from this machine.
 
         What a proxy on the machine hands on is not from there, nor what a page in a browser sends.
         """
@@ -127,7 +127,8 @@ class Hooks:
         except ValueError:
             local = False
         handed_on = self._config.door_public_url or any(h in request.headers for h in _HANDED_ON)
-        return local and not handed_on and not self._config.door_token
+        asked = self._config.door_token or self._secrets.has_tokens(site)
+        return local and not handed_on and not asked
 
     def _prove(self, request: web.Request, source: str, body: bytes, secrets: list[bytes]) -> None:
         base = self._config.door_public_url.rstrip("/") or f"{request.scheme}://{request.host}"

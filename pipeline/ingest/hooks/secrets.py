@@ -9,10 +9,16 @@ are read again when they change. No secret is ever logged.
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 log = logging.getLogger(__name__)
+
+TOKENS = "events"
+"""In the names of files, what stands for a site's own tokens."""
+_MOST_BYTES = 255
+"""Of the name of a file."""
 
 
 @dataclass(slots=True)
@@ -34,9 +40,26 @@ class HookSecrets:
 
     def of_site(self, site: str, source: str) -> list[bytes]:
         """Those of the site alone."""
-        if "/" in site or site.startswith("."):
-            return []
-        return self._read(self._folder / f"{site}.{source}")
+        path = self._path(site, source)
+        return [] if path is None else self._read(path)
+
+    def has_tokens(self, site: str | None) -> bool:
+        """Whether a site, or for None any site, has a file of tokens of its own.
+
+        One that is empty or cannot be read counts: it lets nobody in, instead of everybody.
+        """
+        if site is None:
+            return any(self._folder.glob(f"*.{TOKENS}"))
+        path = self._path(site, TOKENS)
+        return path is not None and os.path.lexists(path)
+
+    def _path(self, site: str, source: str) -> Path | None:
+        """The file of a site, None for a name that no file has."""
+        name = f"{site}.{source}"
+        fits = len(name.encode("utf-8", "replace")) <= _MOST_BYTES
+        if not fits or "/" in name or "\0" in name or name.startswith("."):
+            return None
+        return self._folder / name
 
     def _read(self, path: Path) -> list[bytes]:
         try:
@@ -49,7 +72,7 @@ class HookSecrets:
         except FileNotFoundError:
             self._held.pop(path, None)
             return []
-        except (OSError, ValueError) as error:  # ValueError: a site whose name no path can hold
+        except (OSError, ValueError) as error:  # ValueError: text that is no name in this system
             log.error("the secret %.99r cannot be read: %s", path.name, type(error).__name__)
             return []
 
