@@ -25,7 +25,7 @@ a connection they may use again: it must not vanish while they do."""
 UNREAD_S = 20.0
 """How long a caller may read nothing of what waits for it."""
 BODY_WITHIN_S = 5.0
-"""For a body of which a few bytes are wanted: nothing else ends the wait for one that never comes."""
+"""For a small body: nothing else ends the wait for one that never comes."""
 MAX_LINE_BYTES = 8190
 MAX_FIELD_BYTES = 8190
 MAX_FIELDS = 128

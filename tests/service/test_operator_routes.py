@@ -23,7 +23,7 @@ SHOWN = b"Authorization: Bearer op-token\r\n"
 async def port() -> AsyncIterator[int]:
     app = web.Application()
     config = Config(operator_token="op-token")
-    app.add_routes(operator_routes(OperatorPage("door", config, lambda: [], private=False)))
+    app.add_routes(operator_routes(OperatorPage("door", config, list, private=False)))
     runner = await serving.serve(app, "127.0.0.1", 0)
     yield runner.addresses[0][1]
     await runner.cleanup()
