@@ -1,8 +1,10 @@
 """The server's end of the engine process: start it, give it one command at a time, cancel, kill.
 
 A command that outlives its limit is cancelled, and if it does not hear that, the process is killed
-and started again. Data answered for are safe: the engine writes a part whole or not at all, and
-syncs it before it answers.
+and started again. Data answered for are safe: the engine writes a part whole and syncs it before it
+answers. Where the disk was full meanwhile, the insert is refused here and the engine is replaced: a
+new one puts parts that cannot be read out of the way. Their tokens are taken all the same, so from
+then on tokens are others, and what is sent again is written.
 """
 
 from __future__ import annotations
@@ -14,14 +16,17 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterable
+from dataclasses import replace
 from pathlib import Path
 
 from sinks.clickhouse.local.command import FRAME, WISH, Answer, Command
-from sinks.clickhouse.local.errors import ABORTED, TIMEOUT_EXCEEDED, StoreError
+from sinks.clickhouse.local.disk import Disk, broken_parts
+from sinks.clickhouse.local.errors import ABORTED, NOT_ENOUGH_SPACE, TIMEOUT_EXCEEDED, StoreError
 
 logger = logging.getLogger(__name__)
 
 START_S = 60.0
+TOKEN = "insert_deduplication_token"
 PATIENCE_S = 0.25
 """How long past its limit a command may take to notice it by itself."""
 
@@ -42,6 +47,9 @@ class EngineProcess:
         self._database = database
         self._lock = lock
         self._kill_grace_s = kill_grace_s
+        self._disk = Disk(directory)
+        self._doubtful = False
+        self._broken = ""
         self._process: asyncio.subprocess.Process | None = None
         self._commands = 0
         self._reader: asyncio.StreamReader
@@ -88,16 +96,42 @@ class EngineProcess:
             await self.kill()
             raise EngineFailed(f"the engine did not start in {self._directory}: {hello.error}")
         self.version = hello.body.decode()
+        self._broken = broken_parts(self._directory)
 
     async def run(
         self, command: Command, body_bytes: int, body: AsyncIterable[bytes], limit_s: float
     ) -> Answer:
         """Give a command to the engine and return its answer.
 
-        Raises `StoreError` when the command had to be killed, or the engine died under it.
+        Raises `StoreError` when the command had to be killed, the engine died under it, or an
+        insert may not have been written.
         """
+        if not command.insert_format:
+            return await self._run(command, body_bytes, body, limit_s)
+        await self._need_space(body_bytes)
+        if self._doubtful:
+            await self._replace("ran while the disk was full")
+            self._doubtful = False
+        answer = await self._run(command, body_bytes, body, limit_s)
+        await self._need_space(0)
+        return answer
+
+    async def _need_space(self, body_bytes: int) -> None:
+        """Raise where the disk is full; what the engine did meanwhile is not to be trusted."""
+        refusal = self._disk.refuses(body_bytes)
+        if refusal:
+            self._doubtful = True
+            await self.kill()
+            raise StoreError(NOT_ENOUGH_SPACE, f"Cannot write: {refusal}", retry_after_s=1)
+
+    async def _run(
+        self, command: Command, body_bytes: int, body: AsyncIterable[bytes], limit_s: float
+    ) -> Answer:
         if not self.alive:
             await self._replace("died")
+        if self._broken and TOKEN in command.settings:
+            token = f"{command.settings[TOKEN]} {self._broken}"
+            command = replace(command, settings={**command.settings, TOKEN: token})
         self._commands += 1
         exchange = asyncio.ensure_future(self._exchange(command, body_bytes, body))
         try:

@@ -1,0 +1,111 @@
+"""A disk that fills: the engine says that it has written what it has not, the store does not.
+
+A limit on the size of files makes writes fail as a full disk or a used-up quota does, and can be
+taken away again. It falls on the engine alone where the disk is to fill in the middle of an insert.
+"""
+
+from __future__ import annotations
+
+import resource
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sinks.clickhouse.local.disk import Disk, broken_parts
+from tests.ports import free_port
+from tests.sinks.clickhouse.local_store import Address, Reply, StoreProcess, process, threaded
+
+TABLE = (
+    "CREATE TABLE IF NOT EXISTS t (n UInt64, version UInt64) "
+    "ENGINE = ReplacingMergeTree(version) ORDER BY n "
+    "SETTINGS non_replicated_deduplication_window = 1000"
+)
+NOT_ENOUGH_SPACE = 243
+FULL = 1
+ROWS = 500
+
+
+def limit(pids: list[int], size: int = resource.RLIM_INFINITY) -> None:
+    for pid in pids:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+def children(pid: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def insert(store: Address, number: int) -> Reply:
+    rows = b"".join(b"%d,1\n" % (number * ROWS + n) for n in range(ROWS))
+    token = f"batch {number}"
+    return store.ask(rows, query="INSERT INTO t FORMAT CSV", insert_deduplication_token=token)
+
+
+def rows(store: Address) -> int:
+    return int(store.value("SELECT sum(version) FROM t FINAL"))
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def store(tmp_path: Path, port: int) -> Iterator[StoreProcess]:
+    with process(tmp_path, port) as running:
+        running.do(TABLE)
+        yield running
+
+
+def test_inserts_are_refused_while_the_disk_is_full_and_taken_afterwards(
+    store: StoreProcess, tmp_path: Path, port: int
+) -> None:
+    assert insert(store, 0).status == 200
+    everybody = [store.process.pid, *children(store.process.pid)]
+    limit(everybody, FULL)
+    for _ in range(2):
+        assert insert(store, 1).code == NOT_ENOUGH_SPACE
+    assert store.ask("SELECT 1").status == 200
+    limit([store.process.pid, *children(store.process.pid)])
+    assert insert(store, 1).status == 200
+    assert insert(store, 1).status == 200
+    assert rows(store) == 2 * ROWS
+    store.process.send_signal(signal.SIGKILL)
+    store.process.wait()
+    with process(tmp_path, port) as again:
+        assert rows(again) == 2 * ROWS
+
+
+def test_an_insert_in_whose_middle_the_disk_fills_is_refused_and_written_when_sent_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals = iter(["", "No space left on device"])
+    monkeypatch.setattr(Disk, "refuses", lambda _disk, _size: next(refusals, ""))
+    with threaded(tmp_path) as store:
+        store.do(TABLE)
+        limit([store.store.engine.pid], FULL)
+        assert insert(store, 0).code == NOT_ENOUGH_SPACE
+        assert insert(store, 0).status == 200
+        assert rows(store) == ROWS
+
+
+def test_a_store_killed_right_after_such_an_insert_takes_it_again(
+    store: StoreProcess, tmp_path: Path, port: int
+) -> None:
+    """Nobody could note anything on the full disk: the broken part itself tells."""
+    limit(children(store.process.pid), FULL)
+    insert(store, 0)
+    store.process.send_signal(signal.SIGKILL)
+    store.process.wait()
+    with process(tmp_path, port) as again:
+        assert broken_parts(tmp_path / "store")
+        assert insert(again, 0).status == 200
+        assert rows(again) == ROWS
+
+
+def test_a_quota_is_asked_and_not_what_is_said_to_be_free(tmp_path: Path) -> None:
+    disk = Disk(tmp_path)
+    assert disk.refuses(10) == ""
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) == 0
+    assert Disk(tmp_path / "absent").refuses(10) == "No such file or directory"
