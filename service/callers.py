@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 Network = IPv4Network | IPv6Network
+
+LOCALHOST = "localhost"
+_ON_BEHALF = frozenset(
+    ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
+    + ("origin", "sec-fetch-site")
+)
+"""Headers of a proxy or a browser: the address is theirs, not that of who asks."""
 
 MOST_REMEMBERED = 10_000
 """Addresses whose failures are counted at once; the one not heard of for longest goes first."""
@@ -57,6 +65,29 @@ def plain(address: str) -> str:
         return address
     mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
     return str(mapped or found)
+
+
+def is_address(host: str) -> bool:
+    """Whether this is an address, and no name."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this is an address or the name by which a machine speaks to itself."""
+    found = plain(host)
+    return ip_address(found).is_loopback if is_address(found) else host == LOCALHOST
+
+
+def asks_for_itself(address: str | None, headers: Iterable[str]) -> bool:
+    """Whether a request is of a program on this machine, and of no proxy or page in a browser.
+
+    `headers` are the names of its headers, by any case.
+    """
+    return is_loopback(address or "") and _ON_BEHALF.isdisjoint(map(str.lower, headers))
 
 
 def neighbourhood(address: str) -> str:

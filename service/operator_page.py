@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Iterable, Mapping
-from ipaddress import ip_address
 from typing import NamedTuple
 
 import orjson
 
 from schemas.config import Config
+from service.callers import asks_for_itself
 from service.health import Check
 from service.log_levels import DEFAULT_S, ROOT, LevelError, Levels
 
@@ -30,8 +30,6 @@ ROLE_HEADER = "X-Callboard-Role"
 EPOCH_HEADER = "X-Callboard-Epoch"
 """By these whoever asks knows that the page is the one it was meant to be."""
 MAX_BODY_BYTES = 4096
-_ON_BEHALF = ("forwarded", "via", "x-forwarded-for", "x-real-ip", "origin", "sec-fetch-site")
-"""Headers of a proxy or a browser: the address is theirs, not that of who asks."""
 
 
 class Reply(NamedTuple):
@@ -100,7 +98,7 @@ class OperatorPage:
         """What is answered to one who may not see or change levels, None to one who may."""
         if self._token and _shows(caller, self._token):
             return None
-        if self._private and _is_local(caller):
+        if self._private and asks_for_itself(*caller):
             return None
         if not self._token:
             where = "from this machine, or " if self._private else ""
@@ -131,17 +129,6 @@ def _shows(caller: Caller, token: bytes) -> bool:
     scheme, _, given = _header(caller, "authorization").partition(" ")
     same = hmac.compare_digest(given.strip().encode("utf-8", "replace"), token)
     return scheme.lower() == "bearer" and same
-
-
-def _is_local(caller: Caller) -> bool:
-    if any(_header(caller, name) for name in _ON_BEHALF):
-        return False
-    try:
-        address = ip_address(caller.remote or "")
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback
 
 
 def _header(caller: Caller, name: str) -> str:

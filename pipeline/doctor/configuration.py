@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_address
 from pathlib import Path
 
 from pipeline.doctor.around import Around
@@ -17,6 +16,7 @@ from schemas.config import (
     misspelt_variables,
     variable_of,
 )
+from service.callers import is_loopback
 
 
 async def check(around: Around) -> list[Finding]:
@@ -65,7 +65,7 @@ def _contradictions(config: Config) -> Iterator[Finding]:
 
 
 def _contradicted(config: Config) -> Iterator[tuple[str, str]]:
-    if not _is_loopback(config.door_host) and not config.door_token:
+    if not is_loopback(config.door_host) and not config.door_token:
         told = f"the door listens at {config.door_host} and has no token"
         yield told, "set CALLBOARD_DOOR_TOKEN: whoever reaches the door can send events"
     if config.clock_file and not config.alone:
@@ -96,10 +96,3 @@ def _clock(config: Config) -> Iterator[Finding]:
         yield failed("clock file", str(error), "restart the stack: it writes the file anew")
         return
     yield ok("clock file", f"{config.clock_file}: pace {clock.pace:g}")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -6,7 +6,6 @@ no guard has let through sees nothing but the way to log in and whether the boar
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import re
 import time
@@ -21,7 +20,7 @@ from aiohttp import hdrs, web
 
 from schemas.config import Config, ConfigError, variable_of
 from schemas.events import MAX_ID
-from service.callers import FailureLimit, Proxies
+from service.callers import LOCALHOST, FailureLimit, Proxies, is_address, is_loopback
 from service.serving import proxies_of
 from sinks.board.sessions import Sessions
 from sinks.board.viewers import MAX_TOKEN, Entry, Viewers
@@ -35,7 +34,6 @@ right token is taken all the same: tokens cannot be guessed, and whoever shares 
 with somebody who tries must not be kept out."""
 MIN_KEY = 32
 ALL = "*"
-LOCALHOST = "localhost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,26 +279,12 @@ def viewers_file(config: Config) -> Path:
     return Path(config.board_viewers) if config.board_viewers else config.data_dir / "viewers.yml"
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address one listens at."""
-    return ipaddress.ip_address(host).is_loopback if is_address(host) else host == LOCALHOST
-
-
 def host_of(url: str) -> str:
     """The host that an address names, empty if it is no address."""
     try:
         return urlsplit(url).hostname or ""
     except ValueError:
         return ""
-
-
-def is_address(host: str) -> bool:
-    """Whether this is an address, and no name."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def cookie_name(*, secure: bool) -> str:

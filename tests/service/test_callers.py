@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from service import callers
-from service.callers import FailureLimit, Proxies, neighbourhood
+from service.callers import FailureLimit, Proxies, asks_for_itself, is_loopback, neighbourhood
 
 OURS = Proxies("10.0.0.0/8, 2001:db8:1::/48,192.0.2.7")
 
@@ -42,6 +42,31 @@ def test_without_proxies_nobody_is_trusted() -> None:
     for wrong in ("10.0.0.0/99", "proxy.example.org"):
         with pytest.raises(ValueError, match=wrong.split("/")[0]):
             Proxies(wrong)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.8.7", "::1", "::ffff:127.0.0.1", "localhost"])
+def test_a_machine_speaks_to_itself(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["", "0.0.0.0", "::", "::ffff:10.0.0.1", "localhost.x"])
+def test_others_speak_from_elsewhere(host: str) -> None:
+    assert not is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    ("address", "headers", "here"),
+    [
+        ("127.0.0.1", ["Host", "User-Agent"], True),
+        ("127.0.0.1", ["X-FORWARDED-PROTO"], False),
+        ("127.0.0.1", ["x-real-ip"], False),
+        ("127.0.0.1", ["Sec-Fetch-Site"], False),
+        ("192.0.2.1", [], False),
+        (None, [], False),
+    ],
+)
+def test_what_asks_for_itself(address: str | None, headers: list[str], here: bool) -> None:
+    assert asks_for_itself(address, headers) is here
 
 
 def test_what_one_customer_is_given_counts_as_one() -> None:

@@ -13,7 +13,6 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from ipaddress import ip_address
 from typing import Any
 
 import orjson
@@ -29,6 +28,7 @@ from pipeline.ingest.reading import Refusal
 from pipeline.sources import SOURCES
 from schemas.clock import Clock
 from schemas.config import Config
+from service.callers import asks_for_itself
 from service.logs import about
 
 log = logging.getLogger(__name__)
@@ -47,17 +47,6 @@ CONTENT_TYPES = frozenset(
         "text/plain",
         FORM,
     }
-)
-
-
-_HANDED_ON = (
-    "Forwarded",
-    "Via",
-    "X-Forwarded-For",
-    "X-Forwarded-Host",
-    "X-Forwarded-Proto",
-    "X-Real-IP",
-    "Origin",
 )
 
 
@@ -122,13 +111,9 @@ class Hooks:
 
         What a proxy on the machine hands on is not from there, nor what a page in a browser sends.
         """
-        try:
-            local = ip_address(request.remote or "").is_loopback
-        except ValueError:
-            local = False
-        handed_on = self._config.door_public_url or any(h in request.headers for h in _HANDED_ON)
         asked = self._config.door_token or self._secrets.has_tokens(site)
-        return local and not handed_on and not asked
+        here = asks_for_itself(request.remote, request.headers)
+        return here and not asked and not self._config.door_public_url
 
     def _prove(self, request: web.Request, source: str, body: bytes, secrets: list[bytes]) -> None:
         base = self._config.door_public_url.rstrip("/") or f"{request.scheme}://{request.host}"
