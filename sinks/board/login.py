@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from html import escape
 
 import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from service.serving import NoBody, small_body
-from sinks.board.access import ALL, ByToken, Guard, Identity, Stranger, cookie_name
+from sinks.board.access import ALL, ByToken, Guard, Identity, Open, Stranger, cookie_name
 from sinks.board.explain_page import page
 from sinks.board.login_page import login_page
 from sinks.board.viewers import MAX_TOKEN, Entry
@@ -151,9 +152,13 @@ def _turned_away(request: web.Request, guard: Guard, stranger: Stranger) -> web.
     wants_page = "text/html" in request.headers.get("Accept", "")
     if stranger.wait_s or not wants_page or request.path.startswith(("/api/", "/stream")):
         return stranger_as_json(stranger)
-    root = "../" * (request.path.count("/") - 1)
+    # As the browser has it: a %2F is no step of the address there.
+    root = "../" * (request.rel_url.raw_path.count("/") - 1)
     if isinstance(guard, ByToken):
         return html_response(login_page(root), 401)
+    if isinstance(guard, Open):
+        body = f"<h1>Not by this name</h1><p class='lead'>{escape(stranger.reason)}</p>"
+        return html_response(page("Not by this name", body, root), 401)
     body = (
         "<h1>Not logged in</h1><p class='lead'>This board is reached through the log-in in front "
         "of it, which has not said who you are, or for which sites.</p>"

@@ -307,6 +307,14 @@ async def test_headers_that_are_no_utf_8_are_no_error_of_ours() -> None:
         assert (code, orjson.loads(body)["name"]) == (200, "M\ufffdller")
 
 
+async def test_the_log_in_finds_its_files_from_every_address(tmp_path: Path) -> None:
+    asked = {"Accept": "text/html"}
+    async with serving(guarded(Keeper(tmp_path).guard())) as session:
+        for path, root in (("/", ""), ("/x/y", "../"), ("/x%2Fy", ""), ("/x/y%2Fz/", "../../")):
+            async with session.get(URL(path, encoded=True), headers=asked) as response:
+                assert f'data-root="{root}"' in await response.text(), path
+
+
 async def test_from_elsewhere_nobody_may_say_who_it_is() -> None:
     async with serving(proxied("10.0.0.0/8", "::1")) as session:
         headers = {"X-User": "anna", "X-Sites": "*", "X-Forwarded-For": "10.0.0.1"}
@@ -408,6 +416,10 @@ async def test_a_page_whose_name_was_made_to_lead_here_reads_nothing(
     guard = guard_of(configured(board_url="http://wall.example.org"))
     async with serving(guarded(guard)) as session:
         assert await status(session, "/api/sites", Host=host) == wanted
+        asked = {"Host": host, "Accept": "text/html"}
+        async with session.get("/", headers=asked) as response:
+            assert response.status == wanted
+            assert ("Not by this name" in await response.text()) is (wanted == 401)
 
 
 def test_there_are_connections_for_as_many_pages_as_there_may_be_streams() -> None:
