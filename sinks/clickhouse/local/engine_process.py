@@ -72,8 +72,10 @@ def main(arguments: list[str]) -> None:
         current = Current(engine.cancel)
         threading.Thread(target=_obey, args=(current, wishes), daemon=True).start()
         version = engine.version.encode()
-        commands.sendall(Answer(body=version).pack() + version)
-        with suppress(BrokenPipeError, ConnectionResetError):  # the server does not wait any more
+        # The server may be gone already. An error nobody catches would not end the process: Python
+        # waits for threads of the engine then, and they hold the lock on the data for ever.
+        with suppress(BrokenPipeError, ConnectionResetError):
+            commands.sendall(Answer(body=version).pack() + version)
             _serve(engine, current, commands)
         engine.close()
 

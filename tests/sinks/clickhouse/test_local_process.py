@@ -2,6 +2,9 @@
 
 import os
 import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,9 +15,11 @@ import pytest
 import urllib3
 
 from sinks.clickhouse.local import Limits
+from sinks.clickhouse.local.engine_config import write_config
 from sinks.clickhouse.local.turns import Turn
 from tests.ports import free_port
 from tests.sinks.clickhouse.local_store import (
+    ROOT,
     Reply,
     StoreProcess,
     ThreadedStore,
@@ -263,3 +268,24 @@ def test_sigterm_during_the_start_ends_it(tmp_path: Path, port: int) -> None:
             store.end()
     with process(tmp_path, port) as again:
         again.do(TABLE)
+
+
+def test_an_engine_whose_server_is_killed_while_it_starts_ends(tmp_path: Path) -> None:
+    write_config(tmp_path, "callboard", 1 << 30, fsync=False)
+    ends = [socket.socketpair() for _ in range(2)]
+    theirs = [pair[1].fileno() for pair in ends]
+    engine = subprocess.Popen(
+        [sys.executable, "-m", "sinks.clickhouse.local.engine_process", "callboard"]
+        + [str(number) for number in theirs],
+        cwd=tmp_path,
+        env={**os.environ, "TZ": "UTC", "PYTHONPATH": str(ROOT)},
+        pass_fds=theirs,
+    )
+    for pair in ends:
+        pair[0].close()
+        pair[1].close()
+    try:
+        engine.wait(60)
+    finally:
+        engine.kill()
+        engine.wait()
