@@ -6,12 +6,12 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-import orjson
 from aiohttp import web
 
 from schemas.config import Config
 from sinks.board.explain import FORMATS, Asked, AskError, Explainer, NotYet, UnknownName, read
 from sinks.board.explain_page import error_page, render
+from sinks.board.login import html_response, json_response
 from sinks.board.stream import Hub
 
 log = logging.getLogger(__name__)
@@ -61,8 +61,8 @@ class ExplainSite:
             response.headers["Retry-After"] = str(RETRY_AFTER_S)
             return response
         if _wants_json(request):
-            return _json(found.as_json())
-        return _page(render(found), 200)
+            return json_response(found.as_json())
+        return html_response(render(found))
 
     def _board(self, request: web.Request, asked: Asked) -> dict[str, Any]:
         """What the board knows of the site; a site one may not see does not exist."""
@@ -86,17 +86,5 @@ def _wants_json(request: web.Request) -> bool:
 
 def _error(request: web.Request, status: int, title: str, text: str) -> web.Response:
     if _wants_json(request):
-        return _json({"error": text}, status)
-    return _page(error_page(title, text), status)
-
-
-def _json(data: object, status: int = 200) -> web.Response:
-    headers = {"Cache-Control": "no-store"}
-    return web.Response(
-        body=orjson.dumps(data), status=status, content_type="application/json", headers=headers
-    )
-
-
-def _page(text: str, status: int) -> web.Response:
-    headers = {"Cache-Control": "no-store"}
-    return web.Response(text=text, status=status, content_type="text/html", headers=headers)
+        return json_response({"error": text}, status)
+    return html_response(error_page(title, text), status)
