@@ -83,7 +83,7 @@ def memory(result: Json) -> str:
     lines = [
         (name, [
             (sample["t"] / 60, sample["processes"][name][RSS] / MIB)
-            for sample in result["samples"] if name in sample["processes"]
+            for sample in result["samples"] if sample["processes"].get(name, [0])[RSS]
         ])
         for name in names
     ]  # fmt: skip

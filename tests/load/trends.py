@@ -25,11 +25,11 @@ def _warm(samples: Sequence[Json]) -> Sequence[Json]:
 
 
 def _series(samples: Iterable[Json], name: str, which: int) -> list[tuple[float, float]]:
-    """Hours and the figure of a process."""
+    """Hours and the figure of a process, without the moments at which it had just ended."""
     return [
         (sample["t"] / 3600, sample["processes"][name][which])
         for sample in samples
-        if name in sample["processes"]
+        if sample["processes"].get(name, [0])[RSS]
     ]
 
 
