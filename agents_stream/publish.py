@@ -13,7 +13,15 @@ from agents_stream.budget import Budget
 from agents_stream.checkpoint import version_of
 from agents_stream.engines import Engine
 from schemas.frames import Frame
-from schemas.live import LiveRecord, assemble, decode_live, encode_live, live_record, record_key
+from schemas.live import (
+    LiveRecord,
+    assemble,
+    decode_live,
+    encode_live,
+    live_record,
+    pieces,
+    record_key,
+)
 from schemas.topics import DEAD, FRAMES, LIVE, RAW
 from sinks.prometheus.figures import WorkerFigures
 
@@ -249,7 +257,11 @@ class LivePublisher:
             pace.published_at, pace.changed = began, False
             stamp, at = (engine.epoch, engine.offset), engine.at
             # All at once: while a record waits for the producer, the engine may take a frame.
-            records = [live_record(engine.site, stamp, at, *part) for part in parts]
+            records = [
+                live_record(engine.site, stamp, at, *piece)
+                for part in parts
+                for piece in pieces(*part)
+            ]
             encoded = [(record, encode_live(record)) for record in records]
             # Whoever asks for metrics while these are sent must not miss half of the queues.
             kept = {} if full else pace.records

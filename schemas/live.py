@@ -9,7 +9,7 @@ They have a time of their own, come and go by themselves and never move the boar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, cast
 from zlib import crc32
 
@@ -106,6 +106,24 @@ def record_key(site: str, kind: str, part: str) -> bytes:
     return f"{site}|{kind}|{part}".encode()
 
 
+TREND = "trend"
+TREND_QUEUES = 100
+"""Queues of one trend record; a queue's hour is up to 1.5 KB."""
+
+
+def pieces(kind: str, part: str, data: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """A part as records may hold it: the trend of many queues is more than one."""
+    queues = data.get("queues", {}) if kind == TREND else {}
+    if len(queues) <= TREND_QUEUES:
+        yield kind, part, data
+        return
+    yield kind, part, {**data, "queues": {}}
+    names = list(queues)
+    for number, first in enumerate(range(0, len(names), TREND_QUEUES)):
+        chunk = {name: queues[name] for name in names[first : first + TREND_QUEUES]}
+        yield kind, f"queues:{number}", {"start": data["start"], "queues": chunk}
+
+
 def live_record(
     site: str, stamp: tuple[int, int], at: int, kind: str, part: str, data: dict[str, Any]
 ) -> LiveRecord:
@@ -194,11 +212,15 @@ def assemble(records: Iterable[LiveRecord]) -> dict[str, Any]:
     """
     by_kind: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
     site, at, epoch = "", 0, -1
+    trends: dict[str, dict[str, Any]] = {}
     for record in records:
         if record["kind"] == QUALITY:
             _add_quality(by_kind[QUALITY], record)
             continue
-        by_kind[record["kind"]].update(record["data"])
+        if record["kind"] == TREND:
+            trends[record["part"]] = record["data"]
+        else:
+            by_kind[record["kind"]].update(record["data"])
         site, epoch = record["site"], record["epoch"]
         at = max(at, record["at"]) if epoch >= 0 and at else record["at"]
     totals = by_kind["totals"]
@@ -211,10 +233,24 @@ def assemble(records: Iterable[LiveRecord]) -> dict[str, Any]:
         "teams": _sorted(by_kind["teams"]),
         **totals,
         "agents": _sorted(by_kind["agents"]),
-        "trend": by_kind["trend"],
+        "trend": _joined(trends),
         "epoch": epoch,
         **({QUALITY: {"windows": by_kind[QUALITY]}} if by_kind[QUALITY] else {}),
     }
+
+
+def _joined(trends: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The trend of its pieces, without those that are left from when there were more queues."""
+    head = trends.get(ONLY_PART, {})
+    if not head or head.get("queues"):
+        return head
+    found = [
+        piece["queues"]
+        for part, piece in trends.items()
+        if part != ONLY_PART and abs(piece["start"] - head.get("start", 0)) <= TREND_STEP_MS
+    ]
+    queues = {name: series for each in found for name, series in each.items()}
+    return {**head, "queues": _sorted(queues)} if found else head
 
 
 def _add_quality(windows: dict[str, Any], record: LiveRecord) -> None:

@@ -24,6 +24,7 @@ from schemas.live import (
     encode_live,
     live_record,
     part_of,
+    pieces,
     record_key,
 )
 from schemas.settings import SiteSettings, parse_site
@@ -110,6 +111,37 @@ def test_parts_of_a_site_make_the_object_of_the_contract() -> None:
     assert board["trend"] == {"step_ms": 60000}
     assert {key: board[key] for key in TOTALS} == TOTALS
     assert board["epoch"] == 1
+
+
+def _trend(queues: int, start: int = 0) -> dict[str, Any]:
+    series = {"offered": [999] * 60, "service_level": [2 / 3] * 60}
+    named = {f"q{n:04}": {**series, "n": n} for n in range(queues)}
+    return {"step_ms": 60_000, "start": start, "all": {"offered": [1]}, "queues": named}
+
+
+def _records(trend: dict[str, Any], offset: int) -> list[LiveRecord]:
+    return [
+        record(kind, data, part=part, offset=offset)
+        for kind, part, data in pieces("trend", "0", trend)
+    ]
+
+
+@pytest.mark.parametrize("queues", [0, 1, 100, 101, 2_500])
+def test_the_trend_of_many_queues_comes_in_records_that_a_broker_takes(queues: int) -> None:
+    records = _records(_trend(queues), 1)
+    assert max(len(encode_live(one)) for one in records) < 256 * 1024
+    board = assemble([record("totals", TOTALS), *reversed(records)])
+    assert board["trend"] == _trend(queues)
+
+
+@pytest.mark.parametrize("queues", [40, 150])
+def test_queues_that_are_gone_leave_the_trend(queues: int) -> None:
+    parts = LiveParts()
+    later = _trend(queues, start=120_000)
+    earlier = _records(_trend(450), 1)
+    for one in (record("totals", TOTALS), *earlier, *_records(later, 2)):
+        parts.take(one)
+    assert parts.assemble()["trend"] == later
 
 
 def test_times_before_1970_are_times() -> None:
