@@ -14,7 +14,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from sinks.clickhouse.local.command import FRAME, WISH, Answer, Command
 from sinks.clickhouse.local.engine import Engine
@@ -72,11 +72,13 @@ def main(arguments: list[str]) -> None:
         current = Current(engine.cancel)
         threading.Thread(target=_obey, args=(current, wishes), daemon=True).start()
         version = engine.version.encode()
-        # The server may be gone already. An error nobody catches would not end the process: Python
-        # waits for threads of the engine then, and they hold the lock on the data for ever.
-        with suppress(BrokenPipeError, ConnectionResetError):
+        try:
             commands.sendall(Answer(body=version).pack() + version)
             _serve(engine, current, commands)
+        except (BrokenPipeError, ConnectionResetError):
+            # Nobody waits any more. In an orderly end Python would wait for threads of the engine,
+            # and they may hold the lock on the data for ever.
+            os._exit(0)
         engine.close()
 
 

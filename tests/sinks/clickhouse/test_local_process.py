@@ -15,7 +15,6 @@ import pytest
 import urllib3
 
 from sinks.clickhouse.local import Limits
-from sinks.clickhouse.local.engine_config import write_config
 from sinks.clickhouse.local.turns import Turn
 from tests.ports import free_port
 from tests.sinks.clickhouse.local_store import (
@@ -270,14 +269,20 @@ def test_sigterm_during_the_start_ends_it(tmp_path: Path, port: int) -> None:
         again.do(TABLE)
 
 
-def test_an_engine_whose_server_is_killed_while_it_starts_ends(tmp_path: Path) -> None:
-    write_config(tmp_path, "callboard", 1 << 30, fsync=False)
+def test_an_engine_whose_server_is_killed_while_it_starts_ends(tmp_path: Path, port: int) -> None:
+    """Also where it learns so by its first word, before it has begun to listen for the end."""
+    with process(tmp_path, port) as store:
+        store.do(TABLE)
+        assert insert(store, 1)
     ends = [socket.socketpair() for _ in range(2)]
     theirs = [pair[1].fileno() for pair in ends]
+    code = (
+        "import sys; from sinks.clickhouse.local import engine_process;"
+        "engine_process._obey = lambda current, wishes: None; engine_process.main(sys.argv[1:])"
+    )
     engine = subprocess.Popen(
-        [sys.executable, "-m", "sinks.clickhouse.local.engine_process", "callboard"]
-        + [str(number) for number in theirs],
-        cwd=tmp_path,
+        [sys.executable, "-c", code, "callboard", *map(str, theirs)],
+        cwd=tmp_path / "store",
         env={**os.environ, "TZ": "UTC", "PYTHONPATH": str(ROOT)},
         pass_fds=theirs,
     )
