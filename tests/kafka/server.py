@@ -154,7 +154,8 @@ class KafkaServer:
         }
 
     def _format(self) -> None:
-        cluster = base64.urlsafe_b64encode(os.urandom(16)).decode().rstrip("=")
+        # The first byte is fixed: a name that begins with a hyphen would be taken for an option.
+        cluster = base64.urlsafe_b64encode(b"k" + os.urandom(15)).decode().rstrip("=")
         words = ["format", "-t", cluster, "-c", str(self._properties), *self.format_options]
         done = subprocess.run(
             self._java("kafka.tools.StorageTool", *words), capture_output=True, check=False
