@@ -72,7 +72,7 @@ def _run(seed: int, seconds: float) -> tuple[Result, Path]:
         with console.status("Kafka, store and roles start"):
             cluster.start()
         run = seeded(cluster, seed, seconds)
-        console.print(*run.result.faults, sep="\n", highlight=False)
+        console.print(*map(str, run.result.faults), sep="\n", markup=False, highlight=False)
         with console.status("faults strike, then the oracle looks"):
             result = run.go(seconds, all_windows=True)
         console.print(f"[{'red' if result.wrong else 'green'}]{result.summary()}")

@@ -1,4 +1,4 @@
-"""Apache Kafka with a line of its own for each kind of role, so that one may fail alone."""
+"""Apache Kafka with a line of its own for each process, so that one may fail alone."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Broker:
 
 
 def _listeners(links: Mapping[str, Link]) -> dict[str, str]:
-    """Listeners by kind of role; clients are told the port of the line and not the broker's."""
+    """Listeners by process; clients are told the port of the line and not the broker's."""
     names = {link.name.upper(): link for link in links.values()}
     bound = ["PLAINTEXT://127.0.0.1:{port}"]
     bound += [f"{name}://127.0.0.1:{link.target}" for name, link in names.items()]

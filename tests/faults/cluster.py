@@ -28,7 +28,6 @@ from tests.faults.sites import PARTITIONS
 from tests.faults.storefront import StoreFront
 from tests.ports import free_port
 
-LINKS = ("door", "ingest", "agents", "sink", "board")
 CHECKPOINT_MS = 1_500
 EXTRA = "extra0"
 """A worker that comes and goes, and does not belong to the cluster."""
@@ -46,7 +45,15 @@ class Cluster:
         self.folder = folder
         self.epoch = 1
         self.network = Network()
-        self.links = {name: Link(self.network, name) for name in LINKS}
+        self.links = {
+            name: Link(self.network, name)
+            for name in (
+                *("door", "board", EXTRA),
+                *(f"ingest{number}" for number in range(ingests)),
+                *(f"agents{number}" for number in range(workers)),
+                *(f"sink{number}" for number in range(sinks)),
+            )
+        }
         self.kafka = Broker(folder / "kafka", self.links)
         self.supervisor = Supervisor()
         self._base = self._configuration()
@@ -93,10 +100,18 @@ class Cluster:
         return self._add("agents", name, worker_port=free_port())
 
     def _add(self, role: str, name: str, **fields: Any) -> Role:
-        link = self.links.get(role)
+        link = self.links.get(name)
         address = f"127.0.0.1:{link.port}" if link is not None else "127.0.0.1:1"
         config = self._base.model_copy(update={"bootstrap": address, "epoch": self.epoch, **fields})
         return self.supervisor.add(Role(role, name, config, self.folder / "logs"))
+
+    def lines(self, target: str) -> list[Link]:
+        """The lines to the broker of a process, or of all processes of a role."""
+        return [
+            link
+            for name, link in self.links.items()
+            if name == target or (name.rstrip("0123456789") == target and target != name)
+        ]
 
     @property
     def settings_dir(self) -> Path:

@@ -15,7 +15,7 @@ from tests.faults.load import Load
 from tests.faults.processes import Role
 
 CHANGELOG = b"callboard-agents-state-changelog"
-_CHECKPOINT_S = 15.0
+_PATIENCE_S = 30.0
 FULL_BYTES = 1
 """Files of a store on a full disk may not grow beyond this."""
 
@@ -54,10 +54,12 @@ Do = Callable[[Scene, Fault], None]
 def strike(scene: Scene, fault: Fault) -> None:
     """Let it happen and last, and take it away; blocks for so long. Raises `NotMet`."""
     begin, end = KINDS[fault.kind]
-    begin(scene, fault)
-    if fault.kind not in _LASTING:
-        time.sleep(fault.lasts_s)
-    end(scene, fault)
+    try:
+        begin(scene, fault)
+        if fault.kind not in _LASTING:
+            time.sleep(fault.lasts_s)
+    finally:
+        end(scene, fault)
 
 
 def _nothing(_scene: Scene, _fault: Fault) -> None:
@@ -107,27 +109,35 @@ def _extra(scene: Scene) -> Role:
 
 def _terminate_in_checkpoint(scene: Scene, fault: Fault) -> None:
     """SIGTERM while state records are on their way to the broker."""
-    _await_checkpoint(scene)
+    _await_checkpoint(scene, fault)
     _terminate(scene, fault)
 
 
 def _kill_in_checkpoint(scene: Scene, fault: Fault) -> None:
     """kill -9 while state records are on their way to the broker."""
-    _await_checkpoint(scene)
+    _await_checkpoint(scene, fault)
     _kill(scene, fault)
 
 
 def _pause_in_checkpoint(scene: Scene, fault: Fault) -> None:
     """The worker stands still in its checkpoint, and comes back after its session has ended."""
-    _await_checkpoint(scene)
+    _await_checkpoint(scene, fault)
     _pause(scene, fault)
 
 
-def _await_checkpoint(scene: Scene) -> None:
-    """A request with state records has just gone to the broker."""
-    seen: threading.Event = scene.cluster.links["agents"].seen(CHANGELOG)
-    if not seen.wait(_CHECKPOINT_S):
-        raise NotMet(f"no checkpoint within {_CHECKPOINT_S} s")
+def _await_checkpoint(scene: Scene, fault: Fault) -> None:
+    """A request of this worker with state records has just gone to the broker."""
+    seen: threading.Event = scene.cluster.links[fault.target].seen(CHANGELOG)
+    if not seen.wait(_PATIENCE_S):
+        raise NotMet(f"no checkpoint within {_PATIENCE_S} s")
+
+
+def _await(true: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + _PATIENCE_S
+    while not true():
+        if time.monotonic() > deadline:
+            raise NotMet(f"{what} within {_PATIENCE_S} s")
+        time.sleep(0.05)
 
 
 # --- senders --------------------------------------------------------------------------------------
@@ -161,23 +171,28 @@ def _start_broker(scene: Scene, _fault: Fault) -> None:
 
 
 def _slow_link(scene: Scene, fault: Fault) -> None:
-    scene.cluster.links[fault.target].delay_s = fault.size
+    for line in scene.cluster.lines(fault.target):
+        line.delay_s = fault.size
 
 
 def _cut_link(scene: Scene, fault: Fault) -> None:
-    scene.cluster.links[fault.target].cut()
+    for line in scene.cluster.lines(fault.target):
+        line.cut()
 
 
 def _silence_link(scene: Scene, fault: Fault) -> None:
-    scene.cluster.links[fault.target].silence()
+    for line in scene.cluster.lines(fault.target):
+        line.silence()
 
 
 def _forsake_link(scene: Scene, fault: Fault) -> None:
-    scene.cluster.links[fault.target].forsake()
+    for line in scene.cluster.lines(fault.target):
+        line.forsake()
 
 
 def _heal_link(scene: Scene, fault: Fault) -> None:
-    scene.cluster.links[fault.target].heal()
+    for line in scene.cluster.lines(fault.target):
+        line.heal()
 
 
 # --- the store ------------------------------------------------------------------------------------
@@ -207,15 +222,25 @@ def _tear(scene: Scene, fault: Fault) -> None:
     scene.cluster.front.torn += int(fault.size)
 
 
-def _fill_disk(scene: Scene, _fault: Fault) -> None:
+def _until_met(scene: Scene, _fault: Fault) -> None:
+    """Sinks may be away themselves: it lasts until as many inserts as were meant have met it."""
+    front = scene.cluster.front
+    _await(lambda: not (front.lost_answers or front.wrong_answers or front.torn), "no insert")
+
+
+def _fill_disk(scene: Scene, fault: Fault) -> None:
+    """Until an insert has been refused, at least."""
+    refused = scene.cluster.front.met["insert refused"]
     scene.cluster.role("store").limit_files(FULL_BYTES)
+    time.sleep(fault.lasts_s)
+    _await(lambda: scene.cluster.front.met["insert refused"] > refused, "no insert refused")
 
 
 def _clear_disk(scene: Scene, _fault: Fault) -> None:
     scene.cluster.role("store").limit_files()
 
 
-_LASTING = frozenset({"rebalance storm"})
+_LASTING = frozenset({"rebalance storm", "disk full"})
 """Kinds that take their time in their strike."""
 
 KINDS: dict[str, tuple[Do, Do]] = {
@@ -237,8 +262,8 @@ KINDS: dict[str, tuple[Do, Do]] = {
     "half-open line": (_forsake_link, _heal_link),
     "store away": (_store_away, _heal_front),
     "store slow": (_store_slow, _heal_front),
-    "insert applied, answer lost": (_lose_answers, _nothing),
-    "insert applied, error answered": (_answer_wrongly, _nothing),
-    "insert torn": (_tear, _nothing),
+    "insert applied, answer lost": (_lose_answers, _until_met),
+    "insert applied, error answered": (_answer_wrongly, _until_met),
+    "insert torn": (_tear, _until_met),
     "disk full": (_fill_disk, _clear_disk),
 }

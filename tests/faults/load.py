@@ -25,8 +25,10 @@ _BODY = 200
 class Load:
     """All centres of a run. `book` is what was handed over, by payload and key."""
 
-    def __init__(self, cluster: Cluster, sites: Iterable[str], seed: str, rate: float) -> None:
-        self.centres = {site: Centre(site, seed, rate) for site in sites}
+    def __init__(
+        self, cluster: Cluster, sites: Iterable[str], seed: str, rate: float, strays: bool = True
+    ) -> None:
+        self.centres = {site: Centre(site, seed, rate, strays) for site in sites}
         self.book: dict[bytes, list[Message]] = defaultdict(list)
         self.acknowledged: list[Message] = []
         self.tries: Counter[str] = Counter()
@@ -42,6 +44,9 @@ class Load:
         """Let the centres live so long, then send what is left; fails if that takes too long."""
         timeout = aiohttp.ClientTimeout(total=30)
         self._session = aiohttp.ClientSession(timeout=timeout)
+        self._connecting, self._senders = asyncio.Lock(), {}
+        for centre in self.centres.values():
+            centre.wake(time.time_ns() // 1_000_000)
         try:
             until = time.monotonic() + seconds
             while time.monotonic() < until:
@@ -59,6 +64,7 @@ class Load:
             await self._session.close()
             if self._producer is not None:
                 await self._producer.stop()
+                self._producer = None
 
     def _turn(self) -> None:
         now = time.time_ns() // 1_000_000
@@ -105,15 +111,17 @@ class Load:
 
     async def _produce(self, batch: list[Message]) -> bool:
         """As a user's own producer: its time, its headers, all replicas."""
+        sent: list[asyncio.Future[object]] = []
         try:
             async with self._connecting:
                 if self._producer is None:
                     self._producer = await self._connect()
-            futures = [await self._record(message) for message in batch]
-            for sent in await asyncio.gather(*futures, return_exceptions=True):
-                if isinstance(sent, BaseException):
-                    raise sent
-        except (KafkaError, OSError, TimeoutError) as error:
+            for message in batch:
+                sent.append(await self._record(message))
+            await asyncio.gather(*sent)
+        except (KafkaError, OSError, TimeoutError, AssertionError) as error:
+            # The last is what aiokafka raises for a partition its metadata do not show yet.
+            await asyncio.gather(*sent, return_exceptions=True)
             self.tries[f"record {type(error).__name__}"] += 1
             return False
         self.tries["record taken"] += len(batch)

@@ -46,13 +46,13 @@ class Network:
 
 
 class Link:
-    """The way of one kind of role to the broker; set `delay_s` to make it slow."""
+    """The way of one process to the broker; set `delay_s` to make it slow."""
 
     def __init__(self, network: Network, name: str) -> None:
         self.name = name
         self.port = free_port()
         self.target = 0
-        """The broker's port for this kind of role."""
+        """The broker's port for this process."""
         self.delay_s = 0.0
         self._network = network
         self._silent = False
@@ -70,7 +70,6 @@ class Link:
         """Make it a good line again."""
         self.delay_s = 0.0
         self._silent = self._refuses = False
-        self._watched, self._seen = b"", None
         forsaken, self._forsaken = self._forsaken, set()
         for writer in forsaken:
             self._network.loop.call_soon_threadsafe(writer.transport.abort)
@@ -89,7 +88,7 @@ class Link:
         self._forsaken = set(self._writers)
 
     def seen(self, words: bytes) -> threading.Event:
-        """An event that is set when the roles next send something that holds `words`."""
+        """An event that is set when the process next sends something that holds `words`."""
         event = threading.Event()
         self._watched, self._seen = words, event.set
         return event
@@ -117,8 +116,8 @@ class Link:
                 self._pump(near_in, far_out, outward=True),
                 self._pump(far_in, near_out, outward=False),
             )
-        except OSError:
-            pass
+        except (OSError, asyncio.CancelledError):
+            pass  # one end has gone, or all of it comes to its end
         finally:
             self._writers -= ends
             for end in ends:

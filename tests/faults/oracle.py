@@ -84,7 +84,7 @@ def framed_once(site: str, frames: Iterable[Frame], judged: Judged) -> list[str]
     lines += [f"{site}: frames have {place} dead twice" for place, n in dead.items() if n > 1]
     for place, events in accepted.items():
         told = judged.verdicts.get(place)
-        if told is not None and [e["id"] for e in events] != [orjson.loads(told.payload)["id"]]:
+        if told is not None and place in good and events != [_event(told)]:
             lines.append(f"{site}: {place} became {events}")
     return lines[:FEW]
 
@@ -172,12 +172,15 @@ def right_board(settings: SiteSettings, frames: Iterable[tuple[int, Frame]]) -> 
 def by_brute_force(settings: SiteSettings, judged: Judged, at: int) -> dict[str, Any]:
     """The board by the oracle that re-reads all events for every question: no engine, no frames."""
     site = settings.site
-    events = [
-        validate_event(orjson.loads(message.payload)) for message in judged.of(site, GOOD).values()
-    ]
+    events = [_event(message) for message in judged.of(site, GOOD).values()]
     late = len(judged.of(site, LATE))
     dead = sum(m.site == site and m.verdict != GOOD for m in judged.verdicts.values())
     return {**snapshot(events, settings, at), "late": late, "dead_lettered": dead}
+
+
+def _event(message: Message) -> dict[str, Any]:
+    found: dict[str, Any] = validate_event(orjson.loads(message.payload))
+    return found
 
 
 def _named(payload: bytes) -> str:

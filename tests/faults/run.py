@@ -73,14 +73,15 @@ class Run:
         name: str,
         sites: Sequence[SiteSettings],
         faults: Sequence[Fault],
-        rate: float = 4.0,
+        rate: float = 8.0,
+        strays: bool = True,
     ) -> None:
         self.cluster = cluster
         self.sites = {settings.site: settings for settings in sites}
         self.result = Result(name, list(faults))
-        self.load = Load(cluster, self.sites, name, rate)
+        self.load = Load(cluster, self.sites, name, rate, strays)
         self.topics: Topics | None = None
-        self._begins: dict[int, int] = {}
+        self._begins: dict[int, int] | None = None
         self._began = time.monotonic()
 
     def go(self, seconds: float, *, all_windows: bool = False) -> Result:
@@ -104,7 +105,8 @@ class Run:
 
     def strain(self, seconds: float) -> None:
         """Send events and let the faults strike; then all faults are gone and all is alive."""
-        self._begins = settle(_ends(self.cluster))
+        if self._begins is None:
+            self._begins = settle(_ends(self.cluster))
         asyncio.run(self._strain(seconds))
         self.cluster.heal()
         healed = time.time_ns() // 1_000_000
@@ -157,8 +159,8 @@ class Run:
 
     # --- the end ------------------------------------------------------------------------------
 
-    def drain(self) -> None:
-        """Wait until ingest has committed all of the raw topic, and stop it in order."""
+    def await_ingest(self) -> None:
+        """Wait until ingest has committed all of the raw topic."""
         cluster = self.cluster
         group = f"callboard-ingest-{cluster.epoch}"
 
@@ -168,6 +170,12 @@ class Run:
             return found
 
         cluster.until(lambda: not left(), "ingest commits the raw topic", found=left)
+
+    def drain(self) -> None:
+        """Wait until ingest has committed all of the raw topic, and stop it in order."""
+        cluster = self.cluster
+        self.await_ingest()
+        cluster.until(cluster.ready, "all roles are ready", found=cluster.unready)
         codes = {role.name: role.stop() for role in cluster.roles("ingest")}
         assert not any(codes.values()), f"ingest did not stop in order: {codes}"
         self.topics = settle(read_topics(cluster.kafka.address))
@@ -178,15 +186,17 @@ class Run:
         """Everything that must be true; what is not is added to the result."""
         topics, wrong, epoch = self.topics, self.result.wrong, self.cluster.epoch
         assert topics is not None
-        judged, strange = oracle.judge(topics, self.load.book, self._begins)
+        judged, strange = oracle.judge(topics, self.load.book, self._begins or {})
         wrong += strange
         wrong += oracle.acknowledged_is_there(judged, self.load.acknowledged)
         wrong += oracle.homes(topics, self.sites)
+        framed = 0
         for site in self.sites:
             frames = [frame for _, frame in topics.of(site, epoch)]
             wrong += oracle.framed_once(site, frames, judged)
-            self.result.frames += len(frames)
+            framed += len(frames)
         wrong += oracle.letters_are_the_poison(topics, judged, epoch)
+        self.result.frames = framed
         self.result.raw_records = len(judged.verdicts)
         self.result.poison = len(judged.dead())
         boards = self._boards(topics, judged)

@@ -16,9 +16,12 @@ EVERY_S = 1.2
 
 
 def prepared(
-    cluster: Cluster, word: str, faults: Sequence[Fault], count: int = SITES, rate: float = 4.0
+    cluster: Cluster, word: str, faults: Sequence[Fault], count: int = SITES, strays: bool = True
 ) -> Run:
-    """A run on a cluster that is well, with sites of its own that are there."""
+    """A run on a cluster that is well, with sites of its own that are there.
+
+    With `strays` some events come over a partition that is not their site's.
+    """
     names = sites.spread(word, count)
     settings = [sites.settings_of(name, number) for number, name in enumerate(names)]
     for one in settings:
@@ -29,7 +32,7 @@ def prepared(
         "the sites are on the board",
         found=cluster.unready,
     )
-    return Run(cluster, word, settings, faults, rate)
+    return Run(cluster, word, settings, faults, strays=strays)
 
 
 def seeded(cluster: Cluster, seed: int, seconds: float) -> Run:

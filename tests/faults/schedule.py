@@ -10,7 +10,7 @@ from tests.faults.faults import Fault
 
 _SINGLE = ("door", "board", "store")
 _OTHERS = ("ingest0", "ingest1", "sink0", "sink1")
-_LINES = ("door", "ingest", "agents", "sink", "board")
+_ROLES = ("ingest", "agents", "sink")
 SESSION_S = 6.0
 """Of ingest, worker and sink: who is paused for longer is taken for dead."""
 
@@ -103,7 +103,13 @@ def _broker(stage: Stage, at: float) -> Fault:
 def _line(stage: Stage, at: float) -> Fault:
     kind = stage.one("slow line", "cut line", "silent line", "half-open line")
     size = stage.lasting(0.05, 0.6) if kind == "slow line" else 0.0
-    return Fault(at, kind, stage.one(*_LINES), stage.lasting(1, 8), size)
+    return Fault(
+        at,
+        kind,
+        stage.one("door", "board", *_OTHERS, *stage.workers, *_ROLES),
+        stage.lasting(1, 8),
+        size,
+    )
 
 
 def _store_away(stage: Stage, at: float) -> Fault:

@@ -55,8 +55,9 @@ class _Due:
 class Centre:
     """The events of one site. Times are epoch ms of the clock that `happen` is told."""
 
-    def __init__(self, site: str, seed: str, rate: float) -> None:
+    def __init__(self, site: str, seed: str, rate: float, strays: bool = True) -> None:
         self.site = site
+        self._ways = [66, 30, 4 if strays else 0]
         self.shift_ms = 0
         """By how much the platform's clock is wrong now."""
         self._dice = random.Random(f"{seed}/{site}")
@@ -69,6 +70,11 @@ class Centre:
         self._carry = 0.0
         self._last: int | None = None
         self._known: list[str] = []
+
+    def wake(self, now: int) -> None:
+        """Nobody called while nobody looked."""
+        if self._last is not None:
+            self._last = now
 
     def happen(self, now: int) -> list[Message]:
         """What is sent by now."""
@@ -101,7 +107,7 @@ class Centre:
         self._contacts += 1
         for after, event in self._story(contact):
             self._plan(now + after, partial(self._tell, event))
-        if self._dice.random() < 0.04:
+        if self._dice.random() < 0.08:
             self._plan(now, self._oddity)
 
     def _story(self, contact: str) -> Iterator[Step]:
@@ -151,7 +157,7 @@ class Centre:
         return self._made(event, verdict, contact=event.get("contact", ""))
 
     def _made(self, event: Event, verdict: str, contact: str = "") -> Message:
-        way = self._dice.choices(["door", "foreign", "stray"], [66, 30, 4])[0]
+        way = self._dice.choices(["door", "foreign", "stray"], self._ways)[0]
         # What strays is in no order with the rest, so nothing may rely on its being known.
         contact = "" if way == "stray" else contact
         return Message(orjson.dumps(event), verdict, self.site, self.site, way, contact)

@@ -8,9 +8,10 @@ from __future__ import annotations
 import pytest
 
 from tests.faults.cluster import Cluster
+from tests.faults.faults import Fault
 from tests.faults.report import failure
 from tests.faults.run import Result
-from tests.faults.scenario import seeded
+from tests.faults.scenario import prepared, seeded
 
 pytestmark = [pytest.mark.timeout(900)]
 
@@ -22,6 +23,28 @@ SEEDS = (1, 2)
 def test_a_schedule_of_faults_changes_no_figure(cluster: Cluster, seed: int) -> None:
     result = seeded(cluster, seed, SECONDS).go(SECONDS)
     _is_right(result, cluster, f"make faults SEED={seed} SECONDS={SECONDS:g}")
+
+
+def test_moments_that_chance_hardly_hits(cluster: Cluster) -> None:
+    """A worker stands still in its checkpoint until another has its partitions, and wakes beside
+    it; SIGTERM in a checkpoint; inserts that were applied and answered by nothing or an error, the
+    sink killed in between; a full disk."""
+    faults = [
+        Fault(0.5, "insert torn", "", 0, 2),
+        Fault(1.0, "pause in checkpoint", "agents0", 8.5),
+        Fault(2.0, "insert applied, answer lost", "", 0, 4),
+        Fault(3.5, "kill", "sink0"),
+        Fault(4.0, "disk full", "store", 3.0),
+        Fault(8.0, "insert applied, error answered", "", 0, 4),
+        Fault(9.0, "kill", "sink1"),
+        Fault(12.0, "terminate in checkpoint", "agents1"),
+    ]
+    met = cluster.front.met.copy()
+    result = prepared(cluster, "aimed", faults).go(16.0, all_windows=True)
+    _is_right(result, cluster, "pytest tests/faults -k moments")
+    assert sorted(result.met) == sorted(fault.kind for fault in faults)
+    more = cluster.front.met - met
+    assert {"answer lost", "answer wrong", "torn", "insert refused"} <= set(more)
 
 
 def _is_right(result: Result, cluster: Cluster, repeat: str) -> None:
