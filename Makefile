@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ENGINE := build/native/.built
 
-.PHONY: help demo test check fix bench peers soak overload viewers recovery lock native generate audit sbom up down clean
+.PHONY: help demo test check fix bench faults peers soak overload viewers recovery lock native generate audit sbom up down clean
 help:           ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -31,6 +31,9 @@ bench: $(READY) $(ENGINE)  ## speed, as ratios measured in one run
 peers: $(READY) $(ENGINE)  ## the same job by callboard, Flink, Bytewax and others, each in an environment of its own
 	$(BIN)/python -m bench.peers
 
+faults: $(READY) $(ENGINE)  ## break a whole callboard on Apache Kafka in many ways, see docs/faults.md
+	$(BIN)/python -m tests.faults $(or $(SEED),1-20) --seconds $(or $(SECONDS),60) $(if $(SEED),,--keep)
+
 soak: $(READY) $(ENGINE)  ## an hour of a 2,000-agent centre on Apache Kafka: what grows, see docs/load.md
 	$(BIN)/python -m tests.load.soak --minutes $(or $(MINUTES),60)
 
@@ -53,6 +56,7 @@ native: $(ENGINE)  ## compile the engine, where there is a C compiler
 generate: $(READY)  ## write dashboards, alert rules and what Kubernetes takes of them anew
 	$(BIN)/python -m dashboards
 	$(BIN)/python deploy/kubernetes/rules.py
+	$(BIN)/python deploy/kafka/generate.py
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
