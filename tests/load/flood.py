@@ -59,8 +59,10 @@ class Flood:
     async def run(self, broker: str, door: str) -> Told:
         """Flood; returns once everything handed over is acknowledged."""
         options = centre(self._site)
-        writing = Stock(options, "w", STOCK)
-        posting = [Stock(options, f"p{n}-", STOCK // 4) for n in range(self._clients)]
+        # Simulating takes longer than handing over: no more than there is to hand over.
+        stock = min(STOCK, int(self._rate * self._seconds) + 1_000)
+        writing = Stock(options, "w", stock)
+        posting = [Stock(options, f"p{n}-", stock // 4) for n in range(self._clients)]
         self._began = time.monotonic()
         share = self._rate / 2 if posting else self._rate
         async with aiohttp.ClientSession() as session:

@@ -78,7 +78,8 @@ class Overload:
             self._flood(rate, plan.seconds, CLIENTS, "overload")
             after = len(self.samples)
             while self._lag():
-                self._flood(sustainable * NORMAL_SHARE, NORMAL_S, CLIENTS, "normal")
+                normal_s = min(NORMAL_S, plan.seconds)
+                self._flood(sustainable * NORMAL_SHARE, normal_s, CLIENTS, "normal")
             drained(self._system, SITE, PATIENCE_S)
             self._look("read")
         return {
