@@ -178,19 +178,21 @@ class FrameAgent:
                 f"partition {number}: the checkpoint is of epoch {partition.epoch} but"
                 f" CALLBOARD_EPOCH is {self._config.epoch}; set it to that of the frames topic"
             )
-        if partition.epoch == self._config.epoch:
-            partition.began = partition.offset + 1
+        if partition.epoch < self._config.epoch:
+            return None if committed else 0
+        partition.began = partition.offset + 1
         return partition.began
 
-    def _without_checkpoint(self, number: int, committed: int | None) -> int | None:
-        if not committed:
-            return None
-        log.error(
-            "frames are committed up to here but there is no checkpoint;"
-            " all frames still in the topic are read again",
-            extra=about(topic=FRAMES, partition=number, offset=committed),
-        )
-        self._figures.states_lost += 1
+    def _without_checkpoint(self, number: int, committed: int | None) -> int:
+        """The beginning, and never where the consumer stands: without a committed offset it stays
+        behind frames that it has fetched for an assignment that is over."""
+        if committed:
+            log.error(
+                "frames are committed up to here but there is no checkpoint;"
+                " all frames still in the topic are read again",
+                extra=about(topic=FRAMES, partition=number, offset=committed),
+            )
+            self._figures.states_lost += 1
         return 0
 
     def note_ends(self, ends: Mapping[int, int]) -> None:
@@ -245,11 +247,14 @@ class FrameAgent:
         """Frames may be deleted before they are read. They must not be skipped otherwise: then
         `WorkerError` ends the process, and the next one reads them."""
         expected = partition.offset + 1
-        if partition.offset == NEVER or frame.epoch != partition.epoch or offset == expected:
+        first = partition.offset == NEVER
+        if offset == expected or (frame.epoch != partition.epoch and not first):
             return
         hole = f"partition {partition.number}: frames {expected} to {offset - 1}"
         if await self._earliest(partition.number) < offset:
             raise WorkerError(f"{hole} were skipped; they are read again after a restart")
+        if first:
+            return  # what the topic has let go of was not for this worker
         self._figures.frames_missing += offset - expected
         place = about(topic=FRAMES, partition=partition.number, offset=offset, epoch=frame.epoch)
         log.error("%s are gone from the topic, they were never applied", hole, extra=place)

@@ -189,6 +189,25 @@ async def test_frames_that_the_consumer_skips_end_the_process_and_are_read_by_th
     assert again.figures_by_site()["s"]["total"] == 9
 
 
+async def test_frames_skipped_at_the_very_beginning_end_the_process() -> None:
+    log = Log()
+    log.frames = [frame("s", n, ["a"], 1_000_000 + n) for n in range(4)]
+    worker = await LogWorker(log, 1).open()
+    worker.next = 2
+    with pytest.raises(WorkerError, match="frames 0 to 1 were skipped"):
+        await worker.read_on()
+
+
+async def test_frames_that_were_gone_before_the_first_worker_came_are_not_missed() -> None:
+    log = Log()
+    log.frames = [frame("s", n, ["a"], 1_000_000 + n) for n in range(4)]
+    worker = await LogWorker(log, 1).open()
+    worker.next = worker.earliest = 2
+    await worker.read_on()
+    assert worker.figures.frames_missing == 0
+    assert worker.figures_by_site()["s"]["total"] == 2
+
+
 # --- where reading goes on ----------------------------------------------------------------------
 
 
@@ -205,11 +224,22 @@ async def test_reading_goes_on_where_the_state_ends_whatever_is_committed() -> N
         assert (await LogWorker(log, 2).open()).agent.resume_at(0, committed) == 5
 
 
-async def test_without_a_checkpoint_but_with_a_commit_everything_is_read_again() -> None:
+async def test_without_a_checkpoint_reading_begins_at_the_beginning_wherever_a_consumer_stood() -> (
+    None
+):
+    """It stays behind what it fetched for an assignment that is over if nothing is committed."""
     worker = await LogWorker(Log(), 1).open()
-    assert worker.agent.resume_at(0, None) is None
+    assert worker.agent.resume_at(0, None) == 0
+    assert worker.figures.states_lost == 0
     assert worker.agent.resume_at(0, 7) == 0
     assert worker.figures.states_lost == 1
+
+
+async def test_in_a_new_epoch_reading_begins_anew_or_where_something_was_committed() -> None:
+    log = await _checkpointed()
+    worker = await LogWorker(log, 2, config=CONFIG.model_copy(update={"epoch": 2})).open()
+    assert worker.agent.resume_at(0, None) == 0
+    assert worker.agent.resume_at(0, 3) is None
 
 
 @pytest.mark.parametrize("kept", [0, 1, 3])
