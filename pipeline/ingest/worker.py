@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -210,10 +210,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
     async def stop(self) -> None:
         """Send what is open, commit what is acknowledged and disconnect."""
         await self._release(time.monotonic())
-        try:
-            await asyncio.wait_for(self._consumer.stop(), DRAIN_S)
-        except (KafkaError, OSError, TimeoutError) as error:
-            log.debug("the consumer did not stop in order: %r", error)
+        await _ended(self._consumer.stop(), DRAIN_S)
         await self.lanes.stop(0.0)
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
@@ -297,18 +294,26 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
     async def _readings(self) -> dict[int, Reading]:
         readings, lag = {}, 0
         for number, partition in self.partitions.items():
-            tp = TopicPartition(RAW, number)
-            end = self._consumer.highwater(tp)
-            position = partition.next
-            if end is not None and position < end:
-                # Offsets of transaction markers hold no record: the consumer steps over them.
-                position = max(position, await self._position(tp))
-                lag += end - position
-            polled = self._consumer.last_poll_timestamp(tp)
-            readings[number] = Reading(position, end, polled)
+            reading = await self._reading(TopicPartition(RAW, number), partition.next)
+            if reading is not None:
+                readings[number] = reading
+                lag += max(0, (reading.end or 0) - reading.position)
         self._metrics.lag.set(lag)
         self._metrics.backlog.set(self.lanes.backlog_bytes)
         return readings
+
+    async def _reading(self, tp: TopicPartition, position: int) -> Reading | None:
+        """None where the partition is revoked: aiokafka tells nothing of it any more."""
+        consumer = self._consumer
+        if tp not in consumer.assignment():
+            return None
+        end = consumer.highwater(tp)
+        if end is not None and position < end:
+            # Offsets of transaction markers hold no record: the consumer steps over them.
+            position = max(position, await self._position(tp))
+            if tp not in consumer.assignment():
+                return None
+        return Reading(position, end, consumer.last_poll_timestamp(tp))
 
     async def _commit_when_due(self, turn: float) -> None:
         if turn >= self._commit_at:
@@ -361,6 +366,15 @@ def _consumer(config: Config) -> AIOKafkaConsumer:
         heartbeat_interval_ms=SESSION_TIMEOUT_MS // 4,
         rebalance_timeout_ms=30_000,
     )
+
+
+async def _ended(work: Coroutine[Any, Any, None], seconds: float) -> None:
+    """Give a client so long to stop. Without its broker it may end by its own cancellation, which
+    must not be taken for ours."""
+    task = asyncio.ensure_future(work)
+    await asyncio.wait((task,), timeout=seconds)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def _unless(stop: asyncio.Event, work: Any) -> None:

@@ -275,8 +275,8 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
         """Leave the group and close the connections, without waiting long for a broker."""
         for end in (self._consumer, self._producer):
             if end is not None:
-                with contextlib.suppress(KafkaError, OSError, TimeoutError):
-                    await asyncio.wait_for(end.stop(), REQUEST_S)
+                # Without its broker a client may end by its own cancellation, which is not ours.
+                await _ended(asyncio.ensure_future(end.stop()), REQUEST_S)
 
     def unready(self) -> str:
         """Why nothing would be written now, empty if it would."""
