@@ -14,6 +14,8 @@ USERS_FILE = "users.xml"
 
 _DATABASE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
+# chDB deletes the parts of a merge at once; kept for a while as on a server, they come back where
+# the merged one cannot be read.
 _ENGINE = """<clickhouse>
   <logger><level>none</level></logger>
   <user_directories><users_xml><path>{users_file}</path></users_xml></user_directories>
@@ -29,6 +31,7 @@ _ENGINE = """<clickhouse>
   <merge_tree>
     <fsync_after_insert>{fsync}</fsync_after_insert>
     <fsync_part_directory>{fsync}</fsync_part_directory>
+    <old_parts_lifetime>480</old_parts_lifetime>
     <merge_max_block_size_bytes>4194304</merge_max_block_size_bytes>
     <max_bytes_to_merge_at_max_space_in_pool>2147483648</max_bytes_to_merge_at_max_space_in_pool>
   </merge_tree>

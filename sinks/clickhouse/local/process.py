@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 START_S = 60.0
 TOKEN = "insert_deduplication_token"
+LOOK_S = 1.0
+"""How often the disk is looked at beside inserts, for merges."""
 PATIENCE_S = 0.25
 """How long past its limit a command may take to notice it by itself."""
 
@@ -50,6 +52,7 @@ class EngineProcess:
         self._disk = Disk(directory)
         self._doubtful = False
         self._broken = ""
+        self._watch: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._commands = 0
         self._reader: asyncio.StreamReader
@@ -97,6 +100,8 @@ class EngineProcess:
             raise EngineFailed(f"the engine did not start in {self._directory}: {hello.error}")
         self.version = hello.body.decode()
         self._broken = broken_parts(self._directory)
+        if self._watch is None:
+            self._watch = asyncio.create_task(self._look_at_disk())
 
     async def run(
         self, command: Command, body_bytes: int, body: AsyncIterable[bytes], limit_s: float
@@ -115,6 +120,11 @@ class EngineProcess:
         answer = await self._run(command, body_bytes, body, limit_s)
         await self._need_space(0)
         return answer
+
+    async def _look_at_disk(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            self._doubtful = self._doubtful or bool(self._disk.refuses(0))
 
     async def _need_space(self, body_bytes: int) -> None:
         """Raise where the disk is full; what the engine did meanwhile is not to be trusted."""
@@ -161,6 +171,8 @@ class EngineProcess:
 
     async def stop(self, wait_s: float) -> None:
         """Let an idle engine shut down by itself, kill it after `wait_s`."""
+        if self._watch is not None:
+            self._watch.cancel()
         if self._process is not None and wait_s > 0:
             self._writer.close()
             try:

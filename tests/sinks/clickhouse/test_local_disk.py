@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import resource
 import signal
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,6 +90,29 @@ def test_an_insert_in_whose_middle_the_disk_fills_is_refused_and_written_when_se
         assert insert(store, 0).code == NOT_ENOUGH_SPACE
         assert insert(store, 0).status == 200
         assert rows(store) == ROWS
+
+
+def test_an_engine_that_ran_while_the_disk_was_full_is_replaced_before_the_next_insert(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A merge may have met it, and what was merged is kept only for a while."""
+    full = threading.Event()
+    monkeypatch.setattr(Disk, "refuses", lambda _disk, _size: "full" if full.is_set() else "")
+    with threaded(tmp_path) as store:
+        store.do(TABLE)
+        for number in range(3):
+            assert insert(store, number).status == 200
+        engine = store.store.engine
+        full.set()
+        limit([engine.pid], FULL)
+        store.ask("OPTIMIZE TABLE t FINAL")
+        deadline = time.monotonic() + 60
+        while not engine._doubtful and time.monotonic() < deadline:
+            time.sleep(0.05)
+        full.clear()
+        assert insert(store, 3).status == 200
+        assert engine.restarts == 1
+        assert rows(store) == 4 * ROWS
 
 
 def test_a_store_killed_right_after_such_an_insert_takes_it_again(
