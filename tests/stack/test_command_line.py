@@ -90,7 +90,7 @@ def test_when_the_bank_has_closed_settings_stay_and_it_is_said_what_does_not(
     journal.append([RawRecord("bank", b"{}", closed.site_ms)])
     journal.close()
     play = Play(Mode.DEMO, pace=2.0)
-    assert _claim(folder, play, fresh=False, console=Console(stderr=True, width=200))
+    assert _claim(folder, play, fresh=False, console=Console(stderr=True, width=500))
     said = capsys.readouterr().err
     assert "SQL history of the last one are cleared" in said
     assert f"{folder.settings} stays as it was edited" in said

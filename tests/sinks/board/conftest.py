@@ -196,6 +196,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
 @pytest.fixture
 def browser(chromium: WebDriver, stage: Stage) -> Iterator[Browser]:
     browser = Browser(chromium, stage)
+    browser.complaints()  # those of tests that share the program, and meant them
     browser.resize(1366, 768)
     yield browser
     chromium.get("about:blank")
