@@ -256,7 +256,8 @@ class Run:
         wrong = self._views(boards, "total", {"1900-01-02 00:00:00": list(boards)})
         if all_windows:
             wrong += self._views(boards, "today", _by_day(boards))
-        rows = self.cluster.sql("SELECT * FROM reconciliation")
+        mine = ", ".join(f"'{site}'" for site in boards)
+        rows = self.cluster.sql(f"SELECT * FROM reconciliation WHERE site IN ({mine})")
         return wrong + [f"reconciliation: {row}" for row in rows[: oracle.FEW]]
 
     def _views(

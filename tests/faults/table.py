@@ -36,7 +36,7 @@ def _alone() -> list[str]:
     if not path.exists():
         return []
     lines = [
-        "One process killed -9 and nothing else wrong, three times: the age of the oldest board"
+        "One process killed -9 and nothing else wrong, twice: the age of the oldest board"
         " until all are of now again.\n",
         "| killed | seconds |",
         "|---|---|",

@@ -15,7 +15,7 @@ from tests.faults.scenario import prepared, seeded
 
 pytestmark = [pytest.mark.timeout(900)]
 
-SECONDS = 18.0
+SECONDS = 14.0
 SEEDS = (1, 2)
 
 
@@ -40,7 +40,7 @@ def test_moments_that_chance_hardly_hits(cluster: Cluster) -> None:
         Fault(12.0, "terminate in checkpoint", "agents1"),
     ]
     met = cluster.front.met.copy()
-    result = prepared(cluster, "aimed", faults).go(16.0, all_windows=True)
+    result = prepared(cluster, "aimed", faults).go(14.0, all_windows=True)
     _is_right(result, cluster, "pytest tests/faults -k moments")
     assert sorted(result.met) == sorted(fault.kind for fault in faults)
     more = cluster.front.met - met
