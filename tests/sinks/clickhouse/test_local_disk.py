@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from sinks.clickhouse.local import process as engine_process
 from sinks.clickhouse.local.disk import Disk, broken_parts
 from tests.ports import free_port
 from tests.sinks.clickhouse.local_store import Address, Reply, StoreProcess, process, threaded
@@ -83,8 +84,9 @@ def test_an_insert_in_whose_middle_the_disk_fills_is_refused_and_written_when_se
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refusals = iter(["", "No space left on device"])
-    # The store also looks by itself, without a size, as often as time goes by.
-    monkeypatch.setattr(Disk, "refuses", lambda _disk, size: next(refusals, "") if size else "")
+    # The store also looks by itself, as often as time goes by: here only inserts are to ask.
+    monkeypatch.setattr(engine_process, "LOOK_S", 3600.0)
+    monkeypatch.setattr(Disk, "refuses", lambda _disk, _size: next(refusals, ""))
     with threaded(tmp_path) as store:
         store.do(TABLE)
         limit([store.store.engine.pid], FULL)
