@@ -1,6 +1,7 @@
-"""Programs of the system that some tests drive; `.ci/run` installs them."""
+"""Programs of the system that some tests drive (`.ci/run` installs them), and their processes."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -21,3 +22,12 @@ def program(name: str, *also: str) -> str:
         if path := shutil.which(called):
             return path
     return str(pytest.skip(f"{name} is not installed (Debian package {_PACKAGES[name]})"))
+
+
+def children(parent: int) -> list[int]:
+    """The processes that a process has started; none where it has ended."""
+    try:
+        text = Path(f"/proc/{parent}/task/{parent}/children").read_text()
+    except OSError:
+        return []
+    return [int(word) for word in text.split()]

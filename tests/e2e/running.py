@@ -173,16 +173,20 @@ class RunningStack:
             }
         )
 
-    def command(self, *words: str) -> str:
-        """What a command of this installation prints that finds the stack by its folder."""
+    def run(self, *words: str, timeout_s: float = 120) -> subprocess.CompletedProcess[bytes]:
+        """A command of this installation that finds the stack by its folder."""
         environ = {k: v for k, v in os.environ.items() if not k.startswith("CALLBOARD_")}
-        done = subprocess.run(
+        return subprocess.run(
             [sys.executable, "-m", "pipeline.cli.main", *words],
             env={**environ, "CALLBOARD_DATA_DIR": str(self.folder)},
             capture_output=True,
-            timeout=120,
+            timeout=timeout_s,
             check=False,
         )
+
+    def command(self, *words: str) -> str:
+        """What such a command prints; it must end well."""
+        done = self.run(*words)
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout.decode()
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 
 import orjson
 import pytest
@@ -30,14 +27,7 @@ def until_logged(stack: RunningStack, role: str, words: str) -> None:
 
 def doctor(stack: RunningStack, *words: str) -> tuple[int, Json]:
     """The exit status of `callboard doctor --json` in the folder of the stack, and what it says."""
-    environ = {k: v for k, v in os.environ.items() if not k.startswith("CALLBOARD_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline.cli.main", "doctor", "--json", *words],
-        env={**environ, "CALLBOARD_DATA_DIR": str(stack.folder)},
-        capture_output=True,
-        timeout=240,
-        check=False,
-    )
+    done = stack.run("doctor", "--json", *words, timeout_s=240)
     return done.returncode, orjson.loads(done.stdout)
 
 

@@ -6,12 +6,13 @@ import os
 import resource
 import signal
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
 
+from pipeline.stack.roles import environment, role_command
 from schemas.config import Config
+from tests.programs import children
 
 ROOT = Path(__file__).resolve().parents[2]
 NO_LIMIT = resource.RLIM_INFINITY
@@ -52,12 +53,10 @@ class Role:
                 self._launch()
 
     def _launch(self) -> None:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("CALLBOARD_")}
-        engine = {k: v for k, v in os.environ.items() if k == "CALLBOARD_ENGINE"}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "pipeline.cli.main", self.role],
-                env={**kept, **engine, **self.config.to_env()},
+                role_command(self.role),
+                env=environment(self.config),
                 cwd=ROOT,
                 stdout=log,
                 stderr=log,
@@ -133,15 +132,6 @@ class Role:
         """The end of its log."""
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
         return f"== {self.name} (ended {self.ends[-8:]})\n{text[-size:]}"
-
-
-def children(parent: int) -> list[int]:
-    """The processes that a process has started."""
-    try:
-        text = Path(f"/proc/{parent}/task/{parent}/children").read_text()
-    except OSError:
-        return []
-    return [int(word) for word in text.split()]
 
 
 class Supervisor:

@@ -27,10 +27,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from bench import machine
 from pipeline.simulate.settings import write_site_settings
 from pipeline.simulate.stream import Simulation
+from pipeline.stack.roles import environment
 from tests.load.agreement import compared, drained, verdicts
 from tests.load.flood import centre
 from tests.load.results import finish
-from tests.load.system import ROOT, Json, System, environment, quietly, running_system
+from tests.load.system import ROOT, Json, System, quietly, running_system
 from tests.load.watching import MIB, Peaks
 
 SITE = "flooded"

@@ -22,9 +22,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench import machine
+from pipeline.stack.roles import environment
 from tests.load.agreement import compared, drained, verdicts
 from tests.load.results import finish
-from tests.load.system import ROOT, Json, System, environment, quietly, running_system
+from tests.load.system import ROOT, Json, System, quietly, running_system
 from tests.load.trends import changelog_bytes_per_event, judged, summary
 from tests.load.watching import CpuShare, usage
 

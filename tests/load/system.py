@@ -7,10 +7,8 @@ role knows that it is watched.
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -22,7 +20,8 @@ from typing import Any
 
 import orjson
 
-from schemas.config import ENGINE, Config, variable_of
+from pipeline.stack.roles import environment, role_command
+from schemas.config import Config
 from tests.kafka.server import KafkaServer
 from tests.ports import free_port
 
@@ -43,7 +42,7 @@ class Role:
         self.name = name
         self.log = log
         self.ended = 0
-        self._command = [sys.executable, "-m", "pipeline.cli.main", name]
+        self._command = role_command(name)
         self._environ = environment(config)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -108,7 +107,7 @@ class System:
         self.roles["store"].start()
         self.until(lambda: self.get("store", "/ping"), "the store answers")
         done = subprocess.run(
-            [sys.executable, "-m", "pipeline.cli.main", "migrate"],
+            role_command("migrate"),
             cwd=ROOT, env=environment(self.config), capture_output=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr.decode()
@@ -238,13 +237,6 @@ def running_system(folder: Path, partitions: int, **changes: Any) -> Iterator[Sy
         yield system
     finally:
         system.kill()
-
-
-def environment(config: Config) -> dict[str, str]:
-    """The environment of a role."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(variable_of(""))}
-    chosen = {ENGINE: os.environ[ENGINE]} if os.environ.get(ENGINE) else {}
-    return {**kept, **config.to_env(), **chosen}
 
 
 def quietly(true: Callable[[], object]) -> object:

@@ -19,9 +19,10 @@ import typer
 from rich.console import Console
 
 from bench import machine
+from pipeline.stack.roles import environment
 from tests.load.results import finish
 from tests.load.soak import SITE, Load
-from tests.load.system import ROOT, Json, System, environment, running_system
+from tests.load.system import ROOT, Json, System, running_system
 from tests.load.watching import MIB, Peaks, usage
 
 WARM_S = 20.0

@@ -18,6 +18,7 @@ import pytest
 from sinks.clickhouse.local import process as engine_process
 from sinks.clickhouse.local.disk import Disk, broken_parts
 from tests.ports import free_port
+from tests.programs import children
 from tests.sinks.clickhouse.local_store import Address, Reply, StoreProcess, process, threaded
 
 TABLE = (
@@ -33,10 +34,6 @@ ROWS = 500
 def limit(pids: list[int], size: int = resource.RLIM_INFINITY) -> None:
     for pid in pids:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-
-
-def children(pid: int) -> list[int]:
-    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def insert(store: Address, number: int) -> Reply:

@@ -17,6 +17,7 @@ import urllib3
 from sinks.clickhouse.local import Limits
 from sinks.clickhouse.local.turns import Turn
 from tests.ports import free_port
+from tests.programs import children
 from tests.sinks.clickhouse.local_store import (
     ROOT,
     Reply,
@@ -79,9 +80,8 @@ def insert(store: StoreProcess, number: int) -> bool:
 
 def engine_of(store: StoreProcess) -> int:
     """Process id of the engine behind a store."""
-    children = Path(f"/proc/{store.process.pid}/task/{store.process.pid}/children")
-    (child,) = children.read_text().split()
-    return int(child)
+    (child,) = children(store.process.pid)
+    return child
 
 
 def is_alive(pid: int) -> bool:
