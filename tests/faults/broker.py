@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,7 +12,11 @@ from tests.ports import free_port
 
 
 class Broker:
-    """A broker that may be down, up or standing still; the test's own clients reach it directly."""
+    """A broker that may be down, up or standing still; the test's own clients reach it directly.
+
+    A fault that comes while it still starts waits until it is up: on a slow machine a start
+    outlasts the time between two faults, and a broker that never comes up proves nothing.
+    """
 
     def __init__(self, folder: Path, links: Mapping[str, Link]) -> None:
         for link in links.values():
@@ -19,6 +24,7 @@ class Broker:
         self.server = KafkaServer(folder, _listeners(links))
         self.address = self.server.address
         self.up = False
+        self._turn = threading.RLock()
 
     def launch(self) -> None:
         """Start without waiting."""
@@ -31,28 +37,32 @@ class Broker:
 
     def start(self) -> None:
         """Start it if it is down, and wake it if it stands still."""
-        if not self.up:
-            self.launch()
-            self.wait_until_up()
-        else:
-            self.server.resume()
+        with self._turn:
+            if not self.up:
+                self.launch()
+                self.wait_until_up()
+            else:
+                self.server.resume()
 
     def stop(self) -> None:
         """Shut it down in order."""
-        if self.up:
-            self.server.stop()
-            self.up = False
+        with self._turn:
+            if self.up:
+                self.server.stop()
+                self.up = False
 
     def kill(self) -> None:
         """kill -9."""
-        if self.up:
-            self.server.kill()
-            self.up = False
+        with self._turn:
+            if self.up:
+                self.server.kill()
+                self.up = False
 
     def pause(self) -> None:
         """SIGSTOP."""
-        if self.up:
-            self.server.pause()
+        with self._turn:
+            if self.up:
+                self.server.pause()
 
 
 def _listeners(links: Mapping[str, Link]) -> dict[str, str]:

@@ -74,8 +74,10 @@ class KafkaServer:
         deadline = time.monotonic() + START_S
         while _STARTED not in self._words() or not self._listens():
             assert self._process is not None
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"Kafka does not start:\n{self._words()[-4000:]}")
+            ended = self._process.poll()
+            if ended is not None or time.monotonic() > deadline:
+                told = self._words()[-4000:]
+                raise AssertionError(f"Kafka does not start, exit code {ended}:\n{told}")
             time.sleep(0.05)
 
     @property
