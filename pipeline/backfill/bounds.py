@@ -160,7 +160,7 @@ def _until(telling: Telling, store: BackfillStore, horizon: int, open_since: int
             found += unfinished
     telling.site.sweep()
     for story in telling.site.stories.values():
-        found += [story.born, story.events[0]["ts"]]
+        found += [story.born, story.start]
     return _down(min(found), telling.settings.pane_ms)
 
 

@@ -3,13 +3,17 @@
 At each moment an agent is in exactly one state: talk hides hold, hold hides wrap, wrap hides the
 platform's state, and a ring turns ``available`` into ``ringing``. The timeline is kept as a list of
 intervals; a change in order moves its end, any other change rebuilds it and books the difference.
+
+An agent's last hours are most of what a site remembers, so they are kept small: reports that say
+the same share one dict, and of segments that nothing can change any more only times are kept.
 """
 
 from __future__ import annotations
 
+from array import array
 from bisect import insort
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from pipeline.engine.books import UNSET, Books
 from pipeline.engine.model import (
@@ -25,12 +29,18 @@ from pipeline.engine.model import (
     S_WRAP,
     TALK,
     WRAP,
+    Report,
     Segment,
 )
 from schemas.events import event_key
 
 Interval = tuple[int, int, str]
 """Start (ms), state and team; it ends where the next one starts."""
+Changes = dict[int, tuple[list[tuple[int, int]], list[dict[str, Any]]]]
+"""By moment: kinds of segments that begin (+1) or end (-1), and what was said."""
+
+# An agent goes round in a few states; looking further back would cost more than it saves.
+_LOOK_BACK: Final = 8
 
 
 class Agent:
@@ -48,6 +58,7 @@ class Agent:
         "lost",
         "noted",
         "part",
+        "past",
         "platform",
         "reason",
         "reports",
@@ -59,11 +70,12 @@ class Agent:
     def __init__(self, agent: str, part: str) -> None:
         self.id = agent
         self.part = part
-        self.reports: list[dict[str, Any]] = []
+        self.reports: list[Report] = []
         self.base_state: int = S_NONE
         self.base_team: str = ""
         self.base_reason: str = ""
         self.segments: dict[Segment, None] = {}
+        self.past: array[int] = array("q")
         self.counts: list[int] = [0, 0, 0, 0]
         self.intervals: list[Interval] = [(UNSET, S_NONE, "")]
         self.frontier: int = UNSET
@@ -119,28 +131,42 @@ class Agent:
     def report(self, event: dict[str, Any], books: Books) -> bool:
         """Takes an ``agent.*`` event; False if it is known already."""
         at: int = event["ts"]
+        report = Report(at, self._shared(event))
         reports = self.reports
-        if not reports or at > _ts(reports[-1]):
-            reports.append(event)
+        if not reports or at > reports[-1].at:
+            reports.append(report)
             if at >= self.frontier and not self.dirty:
-                self._hear(event)
+                self._hear(report.said)
                 self.settle(at, books)
             else:
                 self.dirty = True
             return True
-        if any(_ts(known) == at and known == event for known in reports):
+        if any(known.at == at and known.said == report.said for known in reports):
             return False
-        insort(reports, event, key=_report_order)
+        insort(reports, report, key=_report_order)
         self.dirty = True
         return True
 
-    def _hear(self, event: Mapping[str, Any]) -> None:
-        if event["type"] == "agent.state":
-            self.platform = PLATFORM_STATES[event["state"]]
-            self.reason = event.get("reason", "")
-        team = event.get("team")
+    def _shared(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """What the event says, as the dict of an earlier report where one says the same."""
+        said = {name: value for name, value in event.items() if name != "ts"}
+        for known in self.reports[-_LOOK_BACK:]:
+            if known.said == said:
+                return known.said
+        return said
+
+    def _hear(self, said: Mapping[str, Any]) -> None:
+        if said["type"] == "agent.state":
+            self.platform = PLATFORM_STATES[said["state"]]
+            self.reason = said.get("reason", "")
+        team = said.get("team")
         if team is not None:
             self.team = team
+
+    def freeze(self, segment: Segment) -> None:
+        """Nothing can change an ended segment any more."""
+        if self.segments.pop(segment, segment) is None:
+            self.past.extend((segment.kind, segment.start, segment.end))
 
     def rebuild(self, books: Books) -> None:
         """Makes the timeline anew from reports and segments and books what differs."""
@@ -164,22 +190,32 @@ class Agent:
         for at in sorted(changes):
             for kind, step in changes[at][0]:
                 self.count(kind, step)
-            for event in changes[at][1]:
-                self._hear(event)
+            for said in changes[at][1]:
+                self._hear(said)
             self._note(at)
 
-    def _changes(self, base: int) -> dict[int, tuple[list[tuple[int, int]], list[dict[str, Any]]]]:
-        changes: dict[int, tuple[list[tuple[int, int]], list[dict[str, Any]]]] = {base: ([], [])}
-        for segment in self.segments:
-            start = segment.start if segment.start > base else base
-            if segment.end != OPEN and segment.end <= start:
+    def _changes(self, base: int) -> Changes:
+        changes: Changes = {base: ([], [])}
+        for kind, start, end in self._spans():
+            start = max(start, base)
+            if end != OPEN and end <= start:
                 continue
-            changes.setdefault(start, ([], []))[0].append((segment.kind, 1))
-            if segment.end != OPEN:
-                changes.setdefault(segment.end, ([], []))[0].append((segment.kind, -1))
-        for event in self.reports:
-            changes.setdefault(_ts(event), ([], []))[1].append(event)
+            changes.setdefault(start, ([], []))[0].append((kind, 1))
+            if end != OPEN:
+                changes.setdefault(end, ([], []))[0].append((kind, -1))
+        for report in self.reports:
+            changes.setdefault(report.at, ([], []))[1].append(report.said)
         return changes
+
+    def _spans(self) -> list[tuple[int, int, int]]:
+        spans = self.past_spans()
+        spans.extend((s.kind, s.start, s.end) for s in self.segments)
+        return spans
+
+    def past_spans(self) -> list[tuple[int, int, int]]:
+        """Kind, start and end (ms) of each segment that nothing can change any more."""
+        past = self.past
+        return [(past[i], past[i + 1], past[i + 2]) for i in range(0, len(past), 3)]
 
     def _note(self, at: int) -> None:
         self.frontier = at
@@ -203,16 +239,22 @@ class Agent:
             return
         del self.intervals[:keep]
         base = self.intervals[0][0]
-        while self.reports and _ts(self.reports[0]) <= base:
-            self._rebase(self.reports.pop(0))
+        gone = 0
+        while gone < len(self.reports) and self.reports[gone].at <= base:
+            self._rebase(self.reports[gone].said)
+            gone += 1
+        del self.reports[:gone]
         for segment in [s for s in self.segments if s.end != OPEN and s.end <= base]:
             del self.segments[segment]
+        if self.past:
+            later = [span for span in self.past_spans() if span[2] > base]
+            self.past = array("q", [number for span in later for number in span])
 
-    def _rebase(self, event: Mapping[str, Any]) -> None:
-        if event["type"] == "agent.state":
-            self.base_state = PLATFORM_STATES[event["state"]]
-            self.base_reason = event.get("reason", "")
-        team = event.get("team")
+    def _rebase(self, said: Mapping[str, Any]) -> None:
+        if said["type"] == "agent.state":
+            self.base_state = PLATFORM_STATES[said["state"]]
+            self.base_reason = said.get("reason", "")
+        team = said.get("team")
         if team is not None:
             self.base_team = team
 
@@ -229,13 +271,9 @@ def _state(counts: list[int], platform: int) -> int:
     return platform
 
 
-def _ts(event: Mapping[str, Any]) -> int:
-    at: int = event["ts"]
-    return at
-
-
-def _report_order(event: Mapping[str, Any]) -> tuple[int, bool, bytes]:
-    return (_ts(event), event["type"] != "agent.state", event_key(event))
+def _report_order(report: Report) -> tuple[int, bool, bytes]:
+    event = {**report.said, "ts": report.at}
+    return (report.at, event["type"] != "agent.state", event_key(event))
 
 
 def _common(old: list[Interval], new: list[Interval]) -> int:

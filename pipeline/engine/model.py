@@ -6,7 +6,7 @@ These are plain records without behaviour. Moments are integer milliseconds sinc
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from pipeline.engine.agents import Agent
@@ -76,7 +76,7 @@ PLATFORM_STATES: Final[dict[str, int]] = {
 class Segment:
     """A stretch of an agent's time given to one contact: ``[start, end)`` of one kind."""
 
-    __slots__ = ("agent", "contact", "end", "frozen", "kind", "start")
+    __slots__ = ("agent", "contact", "end", "kind", "start")
 
     def __init__(self, agent: Agent, contact: str, kind: int, start: int) -> None:
         self.agent = agent
@@ -84,7 +84,16 @@ class Segment:
         self.kind = kind
         self.start = start
         self.end: int = OPEN
-        self.frozen: bool = False
+
+
+class Report:
+    """What a platform says of an agent: ``said`` is the event without its moment ``at``."""
+
+    __slots__ = ("at", "said")
+
+    def __init__(self, at: int, said: dict[str, Any]) -> None:
+        self.at = at
+        self.said = said
 
 
 class Visit:

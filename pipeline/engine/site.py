@@ -157,6 +157,8 @@ class Site:
             self.advance(at)
         before = story.inconsistent
         story.take(event, at, code, self.ledger)
+        if not (story.waiting or story.open_legs):
+            story.pack()
         self.inconsistent += story.inconsistent - before
         self.ledger.dirty_parts[story.part] = None
 
@@ -196,10 +198,13 @@ class Site:
         kept = {name: getattr(current, name) for name in _FIXED}
         settings = settings.model_copy(update=kept)
         if settings.dump() != current.dump():
-            # A longer lateness does not bring back who is forgotten already.
-            self._forget()
             # What was told of this very millisecond was told under the old ones, and stays so.
-            self.ledger.change_settings(max(since, self.at + 1), settings)
+            in_force = max(since, self.at + 1)
+            # The time until then passes under the old ones, whether a tick has said so or not: a
+            # longer lateness does not bring back who is forgotten by then.
+            self.advance(since)
+            self._forget()
+            self.ledger.change_settings(in_force, settings)
             self.new_settings = True
             self.live.everything = True
 
@@ -265,7 +270,7 @@ class Site:
         del self.stories[story.contact]
         self.ledger.dirty_parts[story.part] = None
         for segment in story.segments:
-            segment.frozen = True
+            segment.agent.freeze(segment)
             self.ledger.dirty_parts[segment.agent.part] = None
 
     def _forget(self) -> None:
@@ -285,7 +290,7 @@ class Site:
         self._forget()
         horizon = self.at - self.ledger.lateness_ms - 1
         for story in self.stories.values():
-            horizon = min(horizon, story.events[0]["ts"])
+            horizon = min(horizon, story.start)
         for agent in self.ledger.agents.values():
             agent.prune(horizon - LONGEST_MS)
         for start in self.ledger.books.forget_panes(horizon):

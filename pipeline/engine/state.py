@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from pipeline.engine.books import Books
 from pipeline.engine.cells import LONGEST_MS, Cell, QueueCell, TeamCell
-from pipeline.engine.model import OPEN, Segment
+from pipeline.engine.model import Report
 from schemas.settings import parse_site
 
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from pipeline.engine.site import Site
     from pipeline.engine.story import Story
 
-VERSION = 1
+VERSION = 2
+READABLE: Final = (1, VERSION)
+"""In version 1 an agent's reports are whole events, and ended segments name their contact."""
 Json = dict[str, Any]
 
 
@@ -64,7 +66,7 @@ def restore(parts: Mapping[str, bytes], rows: bool) -> Site:
     if "meta" not in parts:
         raise ValueError("no part 'meta' in the saved state")
     meta = _unpack(parts["meta"])
-    if meta["version"] != VERSION:
+    if meta["version"] not in READABLE:
         raise ValueError(f"saved state of version {meta['version']}, this is {VERSION}")
     history = [(since, parse_site(found, "saved state")) for since, found in meta["settings"]]
     site = Site(history[0][1], rows=rows)
@@ -216,7 +218,7 @@ def _stories_by_part(site: Site, wanted: Mapping[str, None] | None) -> dict[str,
 
 
 def _stories(stories: list[Story]) -> bytes:
-    return _pack([[story.contact, story.events, story.born] for story in stories])
+    return _pack([[s.contact, orjson.Fragment(s.saved()), s.born] for s in stories])
 
 
 def _restore_stories(site: Site, parts: Mapping[str, bytes]) -> None:
@@ -231,6 +233,8 @@ def _restore_stories(site: Site, parts: Mapping[str, bytes]) -> None:
             # States of the first release do not say, and the store knows their rows by 0.
             story.born = born[0] if born else 0
             story.retell(site.ledger)
+            if not (story.waiting or story.open_legs):
+                story.pack()
     for cell in site.ledger.books.cells.values():
         for visit in cell.waiting:
             visit.missed = visit.queued_at + visit.limits.threshold_ms < site.at
@@ -250,11 +254,18 @@ def _agents(site: Site, wanted: Mapping[str, None] | None) -> dict[str, bytes]:
 
 
 def _agent(agent: Agent) -> Json:
+    places: dict[int, int] = {}
+    said: list[Json] = []
+    for report in agent.reports:
+        if id(report.said) not in places:
+            places[id(report.said)] = len(said)
+            said.append(report.said)
     return {
         "id": agent.id,
         "base": [agent.intervals[0], agent.base_state, agent.base_team, agent.base_reason],
-        "reports": agent.reports,
-        "frozen": [[s.contact, s.kind, s.start, s.end] for s in agent.segments if s.frozen],
+        "said": said,
+        "reports": [[report.at, places[id(report.said)]] for report in agent.reports],
+        "past": agent.past_spans(),
     }
 
 
@@ -268,12 +279,15 @@ def _restore_agents(site: Site, parts: Mapping[str, bytes]) -> None:
                 "base"
             ]
             agent.intervals = [(start, state, team)]
-            agent.reports = saved["reports"]
-            for contact, kind, begin, end in saved["frozen"]:
-                segment = Segment(agent, contact, kind, begin)
-                segment.end, segment.frozen = end, True
-                agent.segments[segment] = None
-            assert all(s.end != OPEN for s in agent.segments)
+            agent.reports = _reports(saved)
+            spans = saved["past"] if "past" in saved else [s[1:] for s in saved["frozen"]]
+            agent.past.extend(number for span in spans for number in span)
+
+
+def _reports(saved: Json) -> list[Report]:
+    if "said" in saved:
+        return [Report(at, saved["said"][place]) for at, place in saved["reports"]]
+    return [Report(event.pop("ts"), event) for event in saved["reports"]]
 
 
 # --- bytes --------------------------------------------------------------------------------------

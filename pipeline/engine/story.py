@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import orjson
+
 from pipeline.engine.ledger import NEVER, Ledger
 from pipeline.engine.model import (
     ABANDONED,
@@ -51,7 +53,11 @@ class Story:
     """Events, visits, legs and rings of one contact, from its first event until it is forgotten.
 
     ``born`` is the moment of the event that came first. It tells the stories of a contact apart: an
-    event of a forgotten one that is delivered again may become part of the next.
+    event of a forgotten one that is delivered again may become part of the next. ``start`` is the
+    moment of the earliest event.
+
+    The events of a contact that is over are wanted again only if another comes late, so `pack`
+    keeps them as bytes: a quarter of the memory, and a checkpoint takes them as they are.
     """
 
     __slots__ = (
@@ -64,10 +70,12 @@ class Story:
         "inconsistent",
         "legs",
         "open_legs",
+        "packed",
         "part",
         "position",
         "rings",
         "segments",
+        "start",
         "visits",
         "waiting",
     )
@@ -76,7 +84,9 @@ class Story:
         self.contact = contact
         self.part = part
         self.born = start
+        self.start = start
         self.events: list[Event] = []
+        self.packed: bytes = b""
         self._clear(start)
 
     def _clear(self, start: int) -> None:
@@ -91,6 +101,27 @@ class Story:
         self.frontier: int = start - 1
         self.position: int = _UNSURE
         self.due: int = NEVER
+
+    # --- events -------------------------------------------------------------------------------
+
+    def pack(self) -> None:
+        """Keeps the events so far as bytes."""
+        if self.events:
+            self.packed = self.saved()
+            self.events = []
+
+    def saved(self) -> bytes:
+        """All events in their order, as a JSON array."""
+        if not self.packed:
+            return orjson.dumps(self.events)
+        if not self.events:
+            return self.packed
+        return self.packed[:-1] + b"," + orjson.dumps(self.events)[1:]
+
+    def _unpack(self) -> None:
+        if self.packed:
+            self.events = orjson.loads(self.packed) + self.events
+            self.packed = b""
 
     # --- telling ------------------------------------------------------------------------------
 
@@ -125,6 +156,7 @@ class Story:
         return self.position < first
 
     def _insert(self, event: Event, at: int, ledger: Ledger) -> None:
+        self._unpack()
         place = len(self.events)
         while place > 0 and _ts(self.events[place - 1]) >= at:
             place -= 1
@@ -147,8 +179,10 @@ class Story:
 
     def retell(self, ledger: Ledger) -> None:
         """Tells the whole story anew from its events."""
+        self._unpack()
         events = self.events
-        self._clear(_ts(events[0]))
+        self.start = _ts(events[0])
+        self._clear(self.start)
         i = 0
         while i < len(events):
             at = _ts(events[i])
@@ -240,7 +274,8 @@ class Story:
         channel: str = event["channel"]
         limits = ledger.limits(queue, at)
         cell = ledger.books.cell(queue, channel)
-        visit = Visit(self.contact, queue, channel, at, limits, cell, self.born)
+        # The cell's own strings: those of the event go when its story is packed.
+        visit = Visit(self.contact, cell.queue, cell.channel, at, limits, cell, self.born)
         visit.direction = event["direction"]
         visit.customer = event.get("customer", "")
         visit.priority = event.get("priority")

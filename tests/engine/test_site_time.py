@@ -1,5 +1,7 @@
 """What the order of the frames decides: time, late, forgotten, dead (contract, section 6)."""
 
+import pytest
+
 from schemas.frames import Frame
 from tests.engine.stories import (
     MINUTE,
@@ -346,6 +348,22 @@ def test_the_lateness_in_force_is_the_newest(subject: Subject) -> None:
     ]
     assert subject.live(frames)[1] == [0]
     assert subject.live([frames[0], frames[2]])[1] == []
+
+
+@pytest.mark.parametrize("ticks", [[], [tick(11_500)], [tick(19_999)]])
+def test_time_passes_under_the_old_lateness_until_the_new_one(
+    subject: Subject, ticks: list[Frame]
+) -> None:
+    """Over at 1 s, forgotten at 11.001 s under 10 s of lateness, whether a tick says so or not."""
+    frames = [
+        frame([queued(0), abandoned(1_000)], 1_000),
+        *ticks,
+        tick(20_000, settings=site(lateness_ms=60 * MINUTE)),
+        frame([queued(0)], 20_000, 10),
+    ]
+    seen, late = subject.live(frames, HASTY)
+    assert late == []
+    assert seen.counted()["offered"] == 2
 
 
 def test_a_forgotten_contact_stays_forgotten_when_the_lateness_rises(subject: Subject) -> None:

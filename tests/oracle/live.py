@@ -35,6 +35,8 @@ class LiveSite:
     def take(self, frame: Frame) -> None:
         if frame.settings is not None:
             told = frame.now if self.time is None else self.time + 1
+            if self.time is not None:
+                self.pass_time(frame.now)
             self.history.change(max(frame.now, told), parse_site(frame.settings, "frame"))
         self.pass_time(frame.now)
         if frame.raw is None:
