@@ -107,7 +107,9 @@ class Role:
                 f"{self.name} does not end after SIGTERM\n{self.words()}"
             ) from None
         with self._lock:
-            self._process = None
+            # Two may stop it at a time, and the other has started the next one by now.
+            if self._process is process:
+                self._process = None
         return code
 
     def end(self) -> None:
