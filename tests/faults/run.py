@@ -114,7 +114,13 @@ class Run:
             lambda: all(self.cluster.board(site)["at"] > healed for site in self.sites),
             "all boards are of now after the last fault",
             ALIVE_S,
+            lambda: f"{self._behind(healed)} {self.cluster.unready()}",
         )
+
+    def _behind(self, moment: int) -> dict[str, float]:
+        """By how many seconds each board is older than a moment; those that are not are left out."""
+        behind = {site: moment - self.cluster.board(site)["at"] for site in self.sites}
+        return {site: late / 1000 for site, late in behind.items() if late >= 0}
 
     async def _strain(self, seconds: float) -> None:
         self._began = time.monotonic()
