@@ -8,6 +8,7 @@ has grown. Clock: from just before the post until the stream's message is read.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -16,14 +17,16 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 from rich.console import Console
+from rich.table import Table
 
 from bench.contest import cpu_seconds
+from bench.costs import written
 from bench.report import spread_cells, table
 from bench.stats import Spread, percentile
 from bench.workload import Workload
@@ -46,7 +49,7 @@ class Latencies:
     """One window of time: what the driver really posted, and each marker's latency in ms.
 
     `lost` markers were not seen. `cores` is the CPU used by each role, in cores, without processes
-    that ended within the window.
+    that ended within the window. `bytes` is what was written to each topic. `began` is epoch ms.
     """
 
     seconds: float
@@ -54,18 +57,23 @@ class Latencies:
     milliseconds: list[float]
     lost: int
     cores: dict[str, float]
+    began: int
+    bytes: dict[str, int] = field(default_factory=dict)
 
 
 def run(_: list[Workload], repetitions: int, console: Console) -> list[dict[str, Any]]:
     """Measure one window a repetition, at a light load and at the one aimed for."""
     shown = table("event to board, ms", ["events/s", *map(_name, SHARES), "markers", "cores used"])
-    results = []
+    results, costs = [], []
     for rate in RATES:
         with console.status(f"event to board at {rate} events/s"):
             windows = measure(rate, repetitions, WINDOW_S, VIEW)
         shown.add_row(*_cells(windows))
+        costs.append(_costs(rate, windows))
         results.append({"rate": rate, "windows": [asdict(window) for window in windows]})
     console.print(shown)
+    for cost in costs:
+        console.print(cost)
     console.print(
         "From just before the post to the door until the change is read from the board's stream "
         "(its view of queues): door, journal, broker, ingest, worker, board, and the store beside "
@@ -88,6 +96,18 @@ def _cells(windows: list[Latencies]) -> list[str]:
     return [f"{rate.median:,.0f}", *shares, f"{seen}, {lost} lost", f"{cores.median:.2f}"]
 
 
+def _costs(rate: int, windows: list[Latencies]) -> Table:
+    """CPU seconds of each role and megabytes of each topic for a million events."""
+    shown = table(f"a million events at {rate:,} a second cost", ["", "CPU s", "MB written"])
+    for role in sorted({role for window in windows for role in window.cores}):
+        used = [w.cores.get(role, 0.0) * w.seconds / w.events * 1e6 for w in windows]
+        shown.add_row(role, spread_cells(Spread.of(used)), "")
+    for topic in sorted({topic for window in windows for topic in window.bytes}):
+        size = [window.bytes.get(topic, 0) / window.events for window in windows]
+        shown.add_row(topic, "", spread_cells(Spread.of(size)))
+    return shown
+
+
 def _name(share: float) -> str:
     return f"p{share * 100:g}"
 
@@ -105,14 +125,18 @@ def measure(rate: int, windows: int, seconds: int, view: str) -> list[Latencies]
         driver = _start("bench.driver", door, str(rate), str(lasting), str(counted))
         try:
             _until_loaded(counted)
-            return [_window(door, board, counted, seconds) for _ in range(windows)]
+            found = [_window(door, board, counted, seconds) for _ in range(windows)]
         finally:
             driver.kill()
             driver.wait(10)
+        spans = [(one.began, one.began + int(one.seconds * 1000)) for one in found]
+        sizes = asyncio.run(written(config.brokers, spans))
+        return [replace(one, bytes=size) for one, size in zip(found, sizes, strict=True)]
 
 
 def _window(door: str, board: str, counted: Path, seconds: int) -> Latencies:
     before, began, used = _posted(counted), time.monotonic(), _used()
+    began_ms = time.time_ns() // 1_000_000
     probe = _start("bench.probe", door, board, str(seconds), output=subprocess.PIPE)
     output, _ = probe.communicate(timeout=seconds + 60)
     took = time.monotonic() - began
@@ -122,7 +146,8 @@ def _window(door: str, board: str, counted: Path, seconds: int) -> Latencies:
     if probe.returncode:
         raise RuntimeError(f"the probe ended with {probe.returncode}")
     found = orjson.loads(output)
-    return Latencies(took, _posted(counted) - before, found["ms"], found["lost"], cores)
+    posted = _posted(counted) - before
+    return Latencies(took, posted, found["ms"], found["lost"], cores, began_ms)
 
 
 @contextmanager

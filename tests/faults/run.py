@@ -118,7 +118,7 @@ class Run:
         )
 
     def _behind(self, moment: int) -> dict[str, float]:
-        """By how many seconds each board is older than a moment; those that are not are left out."""
+        """By how many seconds each board is older than a moment, if it is."""
         behind = {site: moment - self.cluster.board(site)["at"] for site in self.sites}
         return {site: late / 1000 for site, late in behind.items() if late >= 0}
 
