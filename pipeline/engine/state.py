@@ -264,9 +264,33 @@ def _agent(agent: Agent) -> Json:
         "id": agent.id,
         "base": [agent.intervals[0], agent.base_state, agent.base_team, agent.base_reason],
         "said": said,
-        "reports": [[report.at, places[id(report.said)]] for report in agent.reports],
-        "past": agent.past_spans(),
+        "reports": _report_steps(agent, places),
+        "past": _past_steps(agent),
     }
+
+
+# Moments as steps from the one before: an agent's last hours are most of a checkpoint.
+
+
+def _report_steps(agent: Agent, places: Mapping[int, int]) -> list[int]:
+    """For each report the step from the moment before, and the place of what it says."""
+    steps: list[int] = []
+    before = 0
+    for report in agent.reports:
+        steps.append(report.at - before)
+        steps.append(places[id(report.said)])
+        before = report.at
+    return steps
+
+
+def _past_steps(agent: Agent) -> list[int]:
+    """For each ended segment its kind, the step from the start before, and its length."""
+    steps: list[int] = []
+    before = 0
+    for kind, start, end in agent.past_spans():
+        steps.extend((kind, start - before, end - start))
+        before = start
+    return steps
 
 
 def _restore_agents(site: Site, parts: Mapping[str, bytes]) -> None:
@@ -280,14 +304,32 @@ def _restore_agents(site: Site, parts: Mapping[str, bytes]) -> None:
             ]
             agent.intervals = [(start, state, team)]
             agent.reports = _reports(saved)
-            spans = saved["past"] if "past" in saved else [s[1:] for s in saved["frozen"]]
-            agent.past.extend(number for span in spans for number in span)
+            agent.past.extend(_past(saved))
 
 
 def _reports(saved: Json) -> list[Report]:
-    if "said" in saved:
-        return [Report(at, saved["said"][place]) for at, place in saved["reports"]]
-    return [Report(event.pop("ts"), event) for event in saved["reports"]]
+    if "said" not in saved:
+        return [Report(event.pop("ts"), event) for event in saved["reports"]]
+    reports: list[Report] = []
+    at = 0
+    steps = saved["reports"]
+    for i in range(0, len(steps), 2):
+        at += steps[i]
+        reports.append(Report(at, saved["said"][steps[i + 1]]))
+    return reports
+
+
+def _past(saved: Json) -> list[int]:
+    """Kind, start and end of each ended segment, one after another."""
+    if "past" not in saved:
+        return [number for _, *span in saved["frozen"] for number in span]
+    past: list[int] = []
+    start = 0
+    steps = saved["past"]
+    for i in range(0, len(steps), 3):
+        start += steps[i + 1]
+        past.extend((steps[i], start, start + steps[i + 2]))
+    return past
 
 
 # --- bytes --------------------------------------------------------------------------------------

@@ -165,6 +165,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
         self._committed: dict[int, int] = {}
         self._commit_at = 0.0
         self._generation = 0
+        self._rebalancing = False
         self._opened_at = 0.0
         self._quiet_s = max(QUIET_S, 3 * config.tick_ms / 1000)
 
@@ -217,15 +218,22 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
         """Hand partitions over with nothing open and everything acknowledged committed."""
         del revoked  # all of them: assignors are eager
         self._generation += 1
+        self._rebalancing = True
         await self._release(time.monotonic())
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Nothing: the loop opens what it finds assigned."""
+        """The loop opens what it finds assigned."""
+        del assigned
+        self._rebalancing = False
 
     async def _read(self, turn: float) -> None:
         records: Records = await self._consumer.getmany(
             timeout_ms=POLL_MS, max_records=RECORDS_A_TURN
         )
+        # Until the group has decided, the client calls assigned what it has handed over. Opened
+        # again, it would stay ours beside its next owner, with what translators knew back then.
+        if self._rebalancing:
+            return
         generation = self._generation
         await self._open_assigned(records)
         if generation != self._generation:

@@ -63,3 +63,30 @@ async def test_a_client_that_cancels_itself_when_it_stops_ends_nobody_else() -> 
     await Session.stop(cast(Any, ingest))
     sink = SimpleNamespace(_consumer=Cancelling(), _producer=Cancelling())
     await SinkSession.stop(cast(Any, sink))
+
+
+async def test_what_is_handed_over_is_not_opened_again_before_the_group_has_decided() -> None:
+    """Until then the client calls it assigned, and may still give records of it."""
+    opened: list[float] = []
+
+    async def getmany(**_: object) -> dict[TopicPartition, list[object]]:
+        return {HERE: [object()]}
+
+    async def nothing(_turn: float) -> None:
+        session.partitions.clear()
+
+    async def open_assigned(_records: object) -> None:
+        session.partitions[HERE.partition] = SimpleNamespace(
+            take=lambda _batch, turn: opened.append(turn)
+        )
+
+    session = cast(Any, SimpleNamespace(partitions={}, _generation=0, _rebalancing=False))
+    session._consumer = SimpleNamespace(getmany=getmany)
+    session._open_assigned, session._release = open_assigned, nothing
+    await Session._read(session, 1.0)
+    await Session.on_partitions_revoked(session, [HERE])
+    await Session._read(session, 2.0)
+    assert (opened, session.partitions) == ([1.0], {})
+    await Session.on_partitions_assigned(session, [HERE])
+    await Session._read(session, 3.0)
+    assert opened == [1.0, 3.0]
