@@ -10,6 +10,9 @@ pane itself then holds the edit alone.
 
 ``early`` holds the teams whose row of the open pane was sent at the pane's very end. What it said
 may be taken back before the pane closes, so it is sent again even where nothing is left.
+
+``minutes`` holds (minute, queue) of closed panes that have changed. The trend empties it; nothing
+is noted before ``watched`` is set.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from pipeline.engine.calendar import SiteCalendar
 from pipeline.engine.cells import LONGEST_MS, STATES, Cell, QueueCell, TeamCell, add
 from pipeline.engine.counters import WIDTH
 from pipeline.engine.model import OPEN, S_OFFLINE
+from schemas.live import TREND_STEP_MS
 
 UNSET = -(1 << 63)
 # A silence longer than this is stepped over in one go: nobody looks at its panes one by one.
@@ -46,6 +50,8 @@ class Books:
         self.edited: dict[int, None] = {}
         self.edited_rows: dict[tuple[int, str, str], None] = {}
         self.edited_teams: dict[tuple[int, str], None] = {}
+        self.watched: bool = False
+        self.minutes: dict[tuple[int, str], None] = {}
 
     def cell(self, queue: str, channel: str) -> QueueCell:
         """The cell of a queue and channel, opened at its first use."""
@@ -81,6 +87,7 @@ class Books:
             start = moment - moment % self.pane
             self._edit(cell, start, counter, amount)
             self.edited_rows[(start, cell.queue, cell.channel)] = None
+            self._note_minute(start, cell.queue)
         if not cell.touched:
             self.touch(cell)
 
@@ -98,6 +105,10 @@ class Books:
             self.holders[start] = [cell]
         else:
             holders.append(cell)
+
+    def _note_minute(self, start: int, queue: str) -> None:
+        if self.watched:
+            self.minutes[(start - start % TREND_STEP_MS, queue)] = None
 
     def touch(self, cell: QueueCell) -> None:
         """Marks a cell as changed since the board was last told."""
@@ -184,6 +195,7 @@ class Books:
             if cell.open is not None:
                 self._fold(cell, start, cell.open)
                 cell.open = None
+                self._note_minute(start, cell.queue)
                 if note:
                     self.edited_rows[(start, cell.queue, cell.channel)] = None
         for team in self.teams.values():
@@ -240,13 +252,16 @@ class Books:
 
     def forget_panes(self, horizon: int) -> list[int]:
         """Drops panes that no window holds and no story can change; returns their starts."""
-        limit = min(horizon - horizon % self.pane, self.edge - LONGEST_MS - self.pane)
+        held = self.edge - LONGEST_MS - self.pane
+        limit = min(horizon - horizon % self.pane, held)
         self.floor = max(self.floor, limit)
         self.team_floor = max(self.team_floor, limit)
         dropped = [start for start in self.holders if start < limit]
         for start in dropped:
             for cell in self.holders.pop(start):
                 cell.drop(start)
+        # Nobody may have asked for the trend for long.
+        self.minutes = {noted: None for noted in self.minutes if noted[0] >= held}
         return dropped
 
 

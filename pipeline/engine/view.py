@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.engine.cells import QueueCell, TeamCell
 from pipeline.engine.counters import WIDTH
 from pipeline.engine.model import OPEN, TALK, WRAP
-from pipeline.engine.trend import trend
+from pipeline.engine.trend import RunningTrend, trend
 from schemas import kpis
 from schemas.hours import is_open
 from schemas.kpis import AGENT_STATES, COUNTERS, TEAM_TIMES, WINDOWS
@@ -243,6 +243,7 @@ class Publisher:
         self.everything: bool = True
         self._edge: int = 0
         self._at: int = 0
+        self._trend = RunningTrend()
 
     def parts(self, site: Site, full: bool) -> list[Part]:
         """Parts (kind, part, data) that changed since the last call, or all of them."""
@@ -257,7 +258,7 @@ class Publisher:
         found.append(("teams", ONLY_PART, _teams(site)))
         found.append(("totals", ONLY_PART, _totals(site)))
         if everything:
-            found.append(("trend", ONLY_PART, trend(site)))
+            found.append(("trend", ONLY_PART, self._trend.look(site)))
         self._edge, self._at, self.everything = books.edge, site.at, False
         return found
 
