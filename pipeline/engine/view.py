@@ -1,24 +1,32 @@
 """What the board shows: the object of CONTRACT 7, whole or in the parts that changed.
 
-Windows are the sums of the closed panes plus what is known of the open one. Formula and targets are
-those in force now; they are for display and never touch a counter.
+Formula and targets are those in force now; they are for display and never touch a counter.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pipeline.engine.cells import QueueCell, TeamCell
-from pipeline.engine.counters import WIDTH
 from pipeline.engine.model import OPEN, TALK, WRAP
 from pipeline.engine.trend import RunningTrend, trend
-from schemas import kpis
+from pipeline.engine.windows import (
+    RunningWindows,
+    Vectors,
+    all_queue_vectors,
+    all_team_vectors,
+    queue_form,
+    queue_vectors,
+    queue_windows,
+    team_vectors,
+    team_windows,
+)
 from schemas.hours import is_open
-from schemas.kpis import AGENT_STATES, COUNTERS, TEAM_TIMES, WINDOWS
+from schemas.kpis import AGENT_STATES
 from schemas.live import ONLY_PART, part_of
 
 if TYPE_CHECKING:
     from pipeline.engine.agents import Agent
+    from pipeline.engine.cells import QueueCell
     from pipeline.engine.site import Site
 
 Json = dict[str, Any]
@@ -30,7 +38,7 @@ def whole(site: Site) -> Json:
     cells = list(site.ledger.books.cells.values())
     view: Json = {"site": site.site, "at": site.at, "queues": _queues(site, cells)}
     view["teams"] = _teams(site)
-    view |= _totals(site)
+    view |= _totals(site, all_queue_vectors(site))
     view["agents"] = {a.id: _agent(a) for a in site.ledger.agents.values() if a.state() >= 0}
     view["trend"] = trend(site)
     return view
@@ -39,61 +47,22 @@ def whole(site: Site) -> Json:
 # --- queues -------------------------------------------------------------------------------------
 
 
-def _queues(site: Site, cells: list[QueueCell]) -> Json:
+def _queues(site: Site, cells: list[QueueCell], kept: RunningWindows | None = None) -> Json:
     queues: Json = {}
     for cell in sorted(cells, key=lambda c: (c.queue, c.channel)):
         if cell.is_empty():
             continue
-        queues.setdefault(cell.queue, {})[cell.channel] = _queue_entry(site, cell)
+        queues.setdefault(cell.queue, {})[cell.channel] = _queue_entry(site, cell, kept)
     return queues
 
 
-def _queue_entry(site: Site, cell: QueueCell) -> Json:
+def _queue_entry(site: Site, cell: QueueCell, kept: RunningWindows | None) -> Json:
+    now = _now(site, [cell])
+    if kept is not None:
+        return {"now": now, **kept.of(cell)}
     limits = site.settings.queue(cell.queue)
-    windows = {
-        name: _queue_window(vector, limits.formula, limits.exclude_short)
-        for name, vector in zip(WINDOWS, queue_vectors(site, cell), strict=True)
-    }
-    return {
-        "now": _now(site, [cell]),
-        "windows": windows,
-        "name": limits.name,
-        "formula": limits.formula,
-        "exclude_short": limits.exclude_short,
-        "threshold_ms": limits.threshold_ms,
-        "min_volume": limits.min_volume,
-        "targets": limits.targets.given(),
-    }
-
-
-def queue_vectors(site: Site, cell: QueueCell) -> list[list[int]]:
-    """Counters of the six windows, in the order of their names."""
-    books = site.ledger.books
-    known = cell.open
-    vectors = [_plus(sums, known) for sums in cell.rolling(books.edge, books.pane)]
-    today = cell.today(books.day)
-    # On the stroke of midnight the open pane still belongs to yesterday.
-    vectors.append(_plus(today, known if books.edge > books.day else None))
-    vectors.append(_plus(_plus(cell.total, known), cell.future))
-    return vectors
-
-
-def _plus(a: list[int], b: list[int] | None) -> list[int]:
-    if b is None:
-        return a
-    return [a[i] + b[i] for i in range(len(a))]
-
-
-def _queue_window(vector: list[int], formula: str, exclude_short: bool) -> Json:
-    window: Json = dict(zip(COUNTERS, vector, strict=True))
-    level = kpis.service_level_parts(window, formula, exclude_short)
-    abandonment, asa = kpis.abandonment_parts(window), kpis.asa_parts(window)
-    aht = kpis.aht_parts(window)
-    window["service_level"] = kpis.ratio(*level)
-    window["abandonment"] = kpis.ratio(*abandonment)
-    window["asa_ms"] = kpis.ratio(*asa)
-    window["aht_ms"] = kpis.ratio(*aht)
-    return window
+    windows = queue_windows(queue_vectors(site, cell), limits.formula, limits.exclude_short)
+    return {"now": now, "windows": windows, **queue_form(limits)}
 
 
 def _now(site: Site, cells: list[QueueCell]) -> Json:
@@ -130,7 +99,7 @@ def _teams(site: Site) -> Json:
         band = settings.occupancy
         teams[name] = {
             "agents": present.get(name, {}),
-            "windows": _team_windows(team_vectors(site, cell)),
+            "windows": team_windows(team_vectors(site, cell)),
             "name": settings.name or name,
             "occupancy_target": None if band is None else list(band),
         }
@@ -143,26 +112,6 @@ def _present(site: Site) -> dict[str, dict[str, int]]:
     for name, cell in site.ledger.books.teams.items():
         present[name] = {state: n for state, n in zip(AGENT_STATES, cell.count, strict=True) if n}
     return present
-
-
-def team_vectors(site: Site, cell: TeamCell) -> list[list[int]]:
-    """State times of the six windows, in the order of their names."""
-    books = site.ledger.books
-    known = cell.known(books.edge, site.at)
-    vectors = [_plus(sums, known) for sums in cell.rolling(books.edge, books.pane)]
-    today = cell.today(books.day)
-    vectors.append(_plus(today, known if books.edge > books.day else None))
-    vectors.append(_plus(cell.total, known))
-    return vectors
-
-
-def _team_windows(vectors: list[list[int]]) -> Json:
-    windows: Json = {}
-    for name, vector in zip(WINDOWS, vectors, strict=True):
-        window: Json = dict(zip(TEAM_TIMES, vector, strict=True))
-        window["occupancy"] = kpis.ratio(*kpis.occupancy_parts(window))
-        windows[name] = window
-    return windows
 
 
 def _agent(agent: Agent) -> Json:
@@ -179,13 +128,13 @@ def _agent(agent: Agent) -> Json:
 # --- the whole site -----------------------------------------------------------------------------
 
 
-def _totals(site: Site) -> Json:
+def _totals(site: Site, queues: Vectors) -> Json:
     settings, books = site.settings, site.ledger.books
     return {
         "all": {
             "agents": _all_agents(site),
-            "windows": _team_windows(_sum_teams(site)),
-            "queues": _all_queues(site),
+            "windows": team_windows(all_team_vectors(site)),
+            "queues": _all_queues(site, queues),
         },
         "late": site.late,
         "inconsistent": site.inconsistent,
@@ -211,26 +160,10 @@ def _all_agents(site: Site) -> dict[str, int]:
     return agents
 
 
-def _sum_teams(site: Site) -> list[list[int]]:
-    vectors = [[0] * len(TEAM_TIMES) for _ in WINDOWS]
-    for cell in site.ledger.books.teams.values():
-        found = team_vectors(site, cell)
-        vectors = [_plus(vectors[i], found[i]) for i in range(len(vectors))]
-    return vectors
-
-
-def _all_queues(site: Site) -> Json:
-    vectors = [[0] * WIDTH for _ in WINDOWS]
-    cells = list(site.ledger.books.cells.values())
-    for cell in cells:
-        found = queue_vectors(site, cell)
-        vectors = [_plus(vectors[i], found[i]) for i in range(len(vectors))]
+def _all_queues(site: Site, vectors: Vectors) -> Json:
     defaults = site.settings.defaults
-    windows = {
-        name: _queue_window(vector, defaults.formula, defaults.exclude_short)
-        for name, vector in zip(WINDOWS, vectors, strict=True)
-    }
-    return {"now": _now(site, cells), "windows": windows}
+    windows = queue_windows(vectors, defaults.formula, defaults.exclude_short)
+    return {"now": _now(site, list(site.ledger.books.cells.values())), "windows": windows}
 
 
 # --- changes ------------------------------------------------------------------------------------
@@ -242,24 +175,31 @@ class Publisher:
     def __init__(self) -> None:
         self.everything: bool = True
         self._edge: int = 0
+        self._day: int = 0
         self._at: int = 0
         self._trend = RunningTrend()
+        self._windows = RunningWindows()
 
     def parts(self, site: Site, full: bool) -> list[Part]:
-        """Parts (kind, part, data) that changed since the last call, or all of them."""
+        """Parts (kind, part, data) that changed since the last call, or all of them.
+
+        They share what has not changed with those of other calls and are only to be read.
+        """
         books = site.ledger.books
         if site.at == self._at and not (full or self.everything or books.touched):
             return []
-        # At a pane's edge every window slides, so that every entry may have changed.
-        slid = books.edge != self._edge
+        # At a pane's edge every window slides, so that every entry may have changed. Midnight may
+        # be an edge that was known before.
+        slid = books.edge != self._edge or books.day != self._day
         everything = full or self.everything or slid
         found = self._queue_parts(site, everything)
         found += self._agent_parts(site, full or self.everything)
         found.append(("teams", ONLY_PART, _teams(site)))
-        found.append(("totals", ONLY_PART, _totals(site)))
+        found.append(("totals", ONLY_PART, _totals(site, self._windows.total)))
         if everything:
             found.append(("trend", ONLY_PART, self._trend.look(site)))
-        self._edge, self._at, self.everything = books.edge, site.at, False
+        self._edge, self._day, self._at = books.edge, books.day, site.at
+        self.everything = False
         return found
 
     def _queue_parts(self, site: Site, everything: bool) -> list[Part]:
@@ -267,6 +207,8 @@ class Publisher:
         wanted = {part_of(cell.queue) for cell in books.touched}
         # A wait grows with the clock though nothing happens.
         wanted |= {part_of(cell.queue) for cell in books.cells.values() if cell.waiting}
+        # Whatever a cell counts touches it, and nobody but this forgets that.
+        self._windows.renew(site, books.touched)
         for cell in books.touched:
             cell.touched = False
         books.touched.clear()
@@ -275,7 +217,8 @@ class Publisher:
             part = part_of(cell.queue)
             if everything or part in wanted:
                 by_part.setdefault(part, []).append(cell)
-        return [("queues", part, _queues(site, cells)) for part, cells in by_part.items()]
+        kept = self._windows
+        return [("queues", part, _queues(site, cells, kept)) for part, cells in by_part.items()]
 
     def _agent_parts(self, site: Site, everything: bool) -> list[Part]:
         ledger = site.ledger

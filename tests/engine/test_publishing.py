@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from pipeline.engine import Site
 from pipeline.engine.trend import RunningTrend, trend
 from schemas.frames import Frame
+from schemas.live import LiveParts, decode_live, encode_live, live_record, pieces
 from tests.engine.profile import examples
-from tests.engine.stories import HOUR, MINUTE, SECOND, abandoned, answered, queued, site
+from tests.engine.stories import DAY, HOUR, MINUTE, SECOND, abandoned, answered, queued, site
 from tests.engine.strategies import Fed, fed
 from tests.engine.subjects import frame, tick
 
@@ -48,6 +49,60 @@ def test_a_running_trend_is_the_trend_at_every_look(told: Fed, times: int, data:
         for _ in range({"look": 1, "look twice": 2}.get(what, 0)):
             engine.settle()
             assert running.look(engine) == trend(engine)
+
+
+class Reader:
+    """A board that has taken everything that was published."""
+
+    def __init__(self) -> None:
+        self.parts = LiveParts()
+        self.published = 0
+
+    def take(self, engine: Site, full: bool) -> set[str]:
+        """Publish as a worker does; the kinds that came."""
+        self.published += 1
+        parts = engine.live_parts(full)
+        for part in parts:
+            for piece in pieces(*part):
+                one = live_record("s", (0, self.published), engine.at, *piece)
+                self.parts.take(decode_live(encode_live(one)))
+        return {kind for kind, _, _ in parts}
+
+    def board(self) -> dict[str, Any]:
+        return without(self.parts.assemble(), "epoch", "trend")
+
+
+def without(board: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in board.items() if name not in names}
+
+
+@examples(200)
+@given(fed(), STRETCH, st.data())
+def test_what_changed_put_together_is_the_whole(told: Fed, times: int, data: Any) -> None:
+    engine, reader = Site(told.settings), Reader()
+    for offset, one in enumerate(stretched(told, times)):
+        engine.apply(one, offset)
+        what = data.draw(WHAT, "what")
+        if what == "sweep":
+            engine.sweep()
+        elif what == "restore":
+            engine = Site.restore(engine.all_parts())
+        for n in range({"look": 1, "look twice": 2}.get(what, 0)):
+            kinds = reader.take(engine, n == 1 and data.draw(st.booleans(), "full"))
+            if kinds:
+                assert reader.board() == without(engine.view(), "trend")
+            if "trend" in kinds:
+                assert reader.parts.assemble()["trend"] == trend(engine)
+
+
+def test_on_the_stroke_of_midnight_today_begins_for_those_of_whom_nothing_is_heard() -> None:
+    engine, reader = Site(site()), Reader()
+    engine.apply(frame([queued(DAY - 9_000, "a"), abandoned(DAY - 8_000, "a")], DAY - 8_000), 0)
+    reader.take(engine, full=False)
+    engine.apply(tick(DAY), 1)
+    assert "queues" in reader.take(engine, full=False)
+    assert reader.board() == without(engine.view(), "trend")
+    assert reader.board()["queues"]["sales"]["voice"]["windows"]["today"]["offered"] == 0
 
 
 def test_the_trend_tells_each_minute_of_the_hour() -> None:
