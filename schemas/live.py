@@ -97,7 +97,7 @@ class LiveError(ValueError):
 
 
 def part_of(name: str) -> str:
-    """The part that holds a queue or an agent."""
+    """The part that holds a queue, a team or an agent."""
     return str(crc32(name.encode()) % PARTS)
 
 

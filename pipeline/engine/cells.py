@@ -174,6 +174,10 @@ class TeamCell(Cell):
         """Whether no agent is or ever was in the team."""
         return not (any(self.count) or any(self.total) or any(self.open))
 
+    def is_counting(self) -> bool:
+        """Whether an agent is in a state whose time is counted."""
+        return any(self.count[:STATES])
+
     def known(self, edge: int, at: int) -> list[int]:
         """What the open pane holds at the site's time ``at``."""
         ahead = edge - at

@@ -26,7 +26,7 @@ from schemas.live import ONLY_PART, part_of
 
 if TYPE_CHECKING:
     from pipeline.engine.agents import Agent
-    from pipeline.engine.cells import QueueCell
+    from pipeline.engine.cells import QueueCell, TeamCell
     from pipeline.engine.site import Site
 
 Json = dict[str, Any]
@@ -37,7 +37,7 @@ def whole(site: Site) -> Json:
     """Everything the board shows of a site at its time."""
     cells = list(site.ledger.books.cells.values())
     view: Json = {"site": site.site, "at": site.at, "queues": _queues(site, cells)}
-    view["teams"] = _teams(site)
+    view["teams"] = _teams(site, list(site.ledger.books.teams.values()))
     view |= _totals(site, all_queue_vectors(site))
     view["agents"] = {a.id: _agent(a) for a in site.ledger.agents.values() if a.state() >= 0}
     view["trend"] = trend(site)
@@ -88,30 +88,25 @@ def _now(site: Site, cells: list[QueueCell]) -> Json:
 # --- teams and agents ---------------------------------------------------------------------------
 
 
-def _teams(site: Site) -> Json:
-    present = _present(site)
+def _teams(site: Site, cells: list[TeamCell]) -> Json:
     teams: Json = {}
-    for name in sorted(site.ledger.books.teams):
-        cell = site.ledger.books.teams[name]
+    for cell in sorted(cells, key=lambda c: c.team):
         if cell.is_empty():
             continue
-        settings = site.settings.team(name)
+        settings = site.settings.team(cell.team)
         band = settings.occupancy
-        teams[name] = {
-            "agents": present.get(name, {}),
+        teams[cell.team] = {
+            "agents": _present(cell),
             "windows": team_windows(team_vectors(site, cell)),
-            "name": settings.name or name,
+            "name": settings.name or cell.team,
             "occupancy_target": None if band is None else list(band),
         }
     return teams
 
 
-def _present(site: Site) -> dict[str, dict[str, int]]:
-    """Agents by team and state now."""
-    present: dict[str, dict[str, int]] = {}
-    for name, cell in site.ledger.books.teams.items():
-        present[name] = {state: n for state, n in zip(AGENT_STATES, cell.count, strict=True) if n}
-    return present
+def _present(cell: TeamCell) -> dict[str, int]:
+    """Agents of a team by state now."""
+    return {state: n for state, n in zip(AGENT_STATES, cell.count, strict=True) if n}
 
 
 def _agent(agent: Agent) -> Json:
@@ -154,8 +149,8 @@ def _totals(site: Site, queues: Vectors) -> Json:
 
 def _all_agents(site: Site) -> dict[str, int]:
     agents: dict[str, int] = {}
-    for states in _present(site).values():
-        for state, n in states.items():
+    for cell in site.ledger.books.teams.values():
+        for state, n in _present(cell).items():
             agents[state] = agents.get(state, 0) + n
     return agents
 
@@ -194,7 +189,7 @@ class Publisher:
         everything = full or self.everything or slid
         found = self._queue_parts(site, everything)
         found += self._agent_parts(site, full or self.everything)
-        found.append(("teams", ONLY_PART, _teams(site)))
+        found += self._team_parts(site, everything)
         found.append(("totals", ONLY_PART, _totals(site, self._windows.total)))
         if everything:
             found.append(("trend", ONLY_PART, self._trend.look(site)))
@@ -219,6 +214,22 @@ class Publisher:
                 by_part.setdefault(part, []).append(cell)
         kept = self._windows
         return [("queues", part, _queues(site, cells, kept)) for part, cells in by_part.items()]
+
+    def _team_parts(self, site: Site, everything: bool) -> list[Part]:
+        by_part: dict[str, list[TeamCell]] = {}
+        wanted: set[str] = set()
+        if everything:
+            # Earlier releases sent all teams in this one, which must not stay.
+            by_part[ONLY_PART] = []
+            wanted.add(ONLY_PART)
+        for cell in site.ledger.books.teams.values():
+            part = part_of(cell.team)
+            by_part.setdefault(part, []).append(cell)
+            # The time of who is there grows with the clock though nothing happens.
+            if everything or cell.touched or cell.is_counting():
+                wanted.add(part)
+            cell.touched = False
+        return [("teams", part, _teams(site, by_part[part])) for part in sorted(wanted)]
 
     def _agent_parts(self, site: Site, everything: bool) -> list[Part]:
         ledger = site.ledger

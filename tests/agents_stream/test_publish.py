@@ -18,12 +18,13 @@ from agents_stream.publish import (
     row_records,
     views_of,
 )
+from pipeline.engine import Site
 from schemas.frames import decode_frame
 from schemas.live import decode_live
 from schemas.settings import SiteSettings
 from schemas.topics import LIVE
 from sinks.prometheus.figures import WorkerFigures
-from tests.agents_stream.fakes import CountingSite, frame
+from tests.agents_stream.fakes import CountingSite, frame, frame_of
 
 
 def _site(offset: int = 3, epoch: int = 2) -> CountingSite:
@@ -175,3 +176,24 @@ async def test_metrics_miss_no_part_while_everything_is_sent_again() -> None:
     live.changed(7, "s")
     await live.publish(site)
     assert seen == [[1_000_000] * 2] * 2 + [[later] * 2] * 2
+
+
+async def test_metrics_keep_the_teams_of_which_nothing_new_was_published() -> None:
+    site, now = Site(SiteSettings(site="s")), [0.0]
+    broker = _Broker()
+    live = LivePublisher(Outbox(broker.send, WorkerFigures()), lambda: now[0])
+    said = [[("ann", "busy"), ("bob", "busy"), ("cyd", "busy")], [("bob", "offline")], [], []]
+    for n, states in enumerate(said):
+        # The last publication is of everything again, those between are not.
+        at, now[0] = 1_000_000 + n, n if n < 3 else 2 * FULL_EVERY_S
+        events = [
+            {"type": "agent.state", "site": "s", "ts": at, "agent": agent, "state": state}
+            | {"team": f"team of {agent}"}
+            for agent, state in states
+        ]
+        site.apply(frame_of("s", 10 * n, events, at), 10 * n)
+        live.changed(7, "s")
+        await live.publish(site)
+        [view] = views_of(live.published())
+        assert view["teams"] == orjson.loads(orjson.dumps(site.view()["teams"]))
+    assert len(view["teams"]) == 3

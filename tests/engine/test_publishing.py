@@ -10,9 +10,17 @@ from hypothesis import strategies as st
 from pipeline.engine import Site
 from pipeline.engine.trend import RunningTrend, trend
 from schemas.frames import Frame
-from schemas.live import LiveParts, decode_live, encode_live, live_record, pieces
+from schemas.live import (
+    ONLY_PART,
+    LiveParts,
+    decode_live,
+    encode_live,
+    live_record,
+    part_of,
+    pieces,
+)
 from tests.engine.profile import examples
-from tests.engine.stories import DAY, HOUR, MINUTE, SECOND, abandoned, answered, queued, site
+from tests.engine.stories import DAY, HOUR, MINUTE, SECOND, abandoned, answered, queued, site, state
 from tests.engine.strategies import Fed, fed
 from tests.engine.subjects import frame, tick
 
@@ -103,6 +111,36 @@ def test_on_the_stroke_of_midnight_today_begins_for_those_of_whom_nothing_is_hea
     assert "queues" in reader.take(engine, full=False)
     assert reader.board() == without(engine.view(), "trend")
     assert reader.board()["queues"]["sales"]["voice"]["windows"]["today"]["offered"] == 0
+
+
+def of_teams(engine: Site, full: bool) -> dict[str, Any]:
+    """The published parts of teams."""
+    return {part: data for kind, part, data in engine.live_parts(full) if kind == "teams"}
+
+
+def test_teams_come_in_parts_and_only_those_whose_time_runs_or_that_changed() -> None:
+    engine = Site(site())
+    said = [state(1, "busy", f"a{n}", team=f"team {n}") for n in range(200)]
+    engine.apply(frame(said, 1), 0)
+    parts = of_teams(engine, full=False)
+    assert {name: part for part, data in parts.items() for name in data} == {
+        f"team {n}": part_of(f"team {n}") for n in range(200)
+    }
+    gone = [state(2, "offline", f"a{n}") for n in range(1, 200)]
+    engine.apply(frame(gone, 2, first=200), 1)
+    assert of_teams(engine, full=False).keys() == parts.keys()
+    engine.apply(tick(3), 2)
+    assert of_teams(engine, full=False).keys() == {part_of("team 0")}
+    assert of_teams(engine, full=True).keys() == parts.keys() | {ONLY_PART}
+
+
+def test_the_record_of_all_teams_that_earlier_releases_sent_does_not_stay() -> None:
+    engine, reader = Site(site()), Reader()
+    old = {"red": {"agents": {}}, "gone": {"agents": {}}}
+    reader.parts.take(live_record("s", (0, 0), 0, "teams", ONLY_PART, old))
+    engine.apply(frame([queued(0, "a")], 1), 0)
+    reader.take(engine, full=False)
+    assert reader.board()["teams"] == {}
 
 
 def test_the_trend_tells_each_minute_of_the_hour() -> None:

@@ -85,7 +85,7 @@ class Centre:
         stamp = (epoch, offset)
         make = [
             *self._spread("queues", self._queues(at)),
-            ("teams", ONLY_PART, self._teams()),
+            *self._spread("teams", self._teams()),
             *self._spread("agents", self._agents()),
             ("totals", ONLY_PART, self._totals(at)),
             ("trend", ONLY_PART, self._trend(at)),
