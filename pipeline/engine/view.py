@@ -172,6 +172,7 @@ class Publisher:
         self._edge: int = 0
         self._day: int = 0
         self._at: int = 0
+        self._agents: dict[str, Json] = {}
         self._trend = RunningTrend()
         self._windows = RunningWindows()
 
@@ -233,15 +234,19 @@ class Publisher:
 
     def _agent_parts(self, site: Site, everything: bool) -> list[Part]:
         ledger = site.ledger
-        wanted = {part_of(agent) for agent in ledger.live_agents}
+        changed = list(ledger.agents) if everything else list(ledger.live_agents)
         ledger.live_agents.clear()
-        if not (everything or wanted):
-            return []
-        by_part: dict[str, Json] = {}
-        for agent in ledger.agents.values():
-            part = part_of(agent.id)
-            if everything or part in wanted:
-                entries = by_part.setdefault(part, {})
-                if agent.state() >= 0:
-                    entries[agent.id] = _agent(agent)
-        return [("agents", part, entries) for part, entries in by_part.items()]
+        if everything:
+            self._agents = {}
+        wanted: dict[str, None] = {}
+        for name in changed:
+            part = part_of(name)
+            wanted[part] = None
+            self._take_agent(self._agents.setdefault(part, {}), ledger.agents[name])
+        return [("agents", part, self._agents[part].copy()) for part in wanted]
+
+    def _take_agent(self, entries: Json, agent: Agent) -> None:
+        if agent.state() >= 0:
+            entries[agent.id] = _agent(agent)
+        else:
+            entries.pop(agent.id, None)
