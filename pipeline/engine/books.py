@@ -17,6 +17,8 @@ is noted before ``watched`` is set.
 
 from __future__ import annotations
 
+from typing import Final
+
 from pipeline.engine.calendar import SiteCalendar
 from pipeline.engine.cells import LONGEST_MS, STATES, Cell, QueueCell, TeamCell, add
 from pipeline.engine.counters import WIDTH
@@ -25,7 +27,7 @@ from schemas.live import TREND_STEP_MS
 
 UNSET = -(1 << 63)
 # A silence longer than this is stepped over in one go: nobody looks at its panes one by one.
-LONG_SILENCE_PANES = 60_480
+_LONG_SILENCE_PANES: Final = 60_480
 
 
 class Books:
@@ -33,6 +35,8 @@ class Books:
 
     def __init__(self, pane: int, zone: str) -> None:
         self.pane = pane
+        # The last hour is laid out pane by pane, however short they are.
+        self.long_silence = max(_LONG_SILENCE_PANES * pane, LONGEST_MS + 3 * pane)
         self.calendar = SiteCalendar(zone)
         self.edge: int = UNSET
         self.floor: int = UNSET

@@ -12,7 +12,7 @@ from typing import Any
 from zlib import crc32
 
 from pipeline.engine import rows, state, view
-from pipeline.engine.books import LONG_SILENCE_PANES, UNSET
+from pipeline.engine.books import UNSET
 from pipeline.engine.cells import LONGEST_MS
 from pipeline.engine.ledger import NEVER, Ledger
 from pipeline.engine.model import CODES
@@ -223,7 +223,7 @@ class Site:
         self._move(now)
 
     def _move(self, now: int) -> None:
-        if now - self.ledger.books.edge > LONG_SILENCE_PANES * self.ledger.books.pane:
+        if now - self.ledger.books.edge > self.ledger.books.long_silence:
             # A threshold that passes in a silence has a pane of its own, not to be leapt over.
             while (due := self.ledger.missed_due() + 1) <= now:
                 self._go(due)
@@ -238,7 +238,7 @@ class Site:
         if now <= books.edge:
             return
         self.ledger.clean_agents()
-        if now - books.edge > LONG_SILENCE_PANES * books.pane:
+        if now - books.edge > books.long_silence:
             books.leap(now)
         while books.edge < now:
             self.ledger.count_missed(books.edge)

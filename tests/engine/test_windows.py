@@ -19,7 +19,7 @@ from tests.engine.stories import (
     site,
     state,
 )
-from tests.engine.subjects import Subject
+from tests.engine.subjects import Subject, frame, tick
 
 ROLLING = {"5m": 5 * MINUTE, "15m": 15 * MINUTE, "30m": 30 * MINUTE, "60m": HOUR}
 BASE = 1_000_000 * 10 * SECOND
@@ -99,6 +99,15 @@ def test_windows_go_empty_while_nothing_happens_and_total_stays(subject: Subject
     assert seen.counted(window="60m") == {}
     assert seen.counted(window="today") == {}
     assert seen.counted(window="total")["abandoned"] == 1
+
+
+def test_a_silence_of_very_short_panes_is_no_way_back(subject: Subject) -> None:
+    """More of them than are stepped over one by one, and yet less than the longest window."""
+    frames = [frame([queued(0), state(0, "available")], 0), tick(20 * MINUTE)]
+    seen = subject.live(frames, site(pane_ms=10))[0]
+    assert seen.counted(window="60m") == {"offered": 1, "sl_missed": 1}
+    assert seen.counted(window="15m") == {}
+    assert seen.time(window="15m") == {"available_ms": 15 * MINUTE}
 
 
 def test_a_wait_across_windows_counts_each_figure_where_it_happened(subject: Subject) -> None:
