@@ -233,7 +233,7 @@ class Worker:
         self.figures.lag_frames = self._lags()
         published = self.agent.live.published()
         figures, now = copy.deepcopy(self.figures), self._clock.now_ms()
-        # In a thread: the page of a large site takes a good part of a second.
+        # In a thread: the page of a large site takes a tenth of a second and more.
         return await asyncio.to_thread(lambda: render(views_of(published), figures, now))
 
     def _lags(self) -> dict[int, int]:
