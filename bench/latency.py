@@ -99,6 +99,7 @@ def _cells(windows: list[Latencies]) -> list[str]:
 def _costs(rate: int, windows: list[Latencies]) -> Table:
     """CPU seconds of each role and megabytes of each topic for a million events."""
     shown = table(f"a million events at {rate:,} a second cost", ["", "CPU s", "MB written"])
+    windows = [window for window in windows if window.events]
     for role in sorted({role for window in windows for role in window.cores}):
         used = [w.cores.get(role, 0.0) * w.seconds / w.events * 1e6 for w in windows]
         shown.add_row(role, spread_cells(Spread.of(used)), "")

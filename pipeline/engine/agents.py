@@ -47,6 +47,7 @@ class Agent:
     """One agent: reports of the platform, segments of contacts, and the timeline made of both."""
 
     __slots__ = (
+        "base_at",
         "base_reason",
         "base_state",
         "base_team",
@@ -71,6 +72,8 @@ class Agent:
         self.id = agent
         self.part = part
         self.reports: list[Report] = []
+        # Nothing before this moment can change any more; the first interval holds it.
+        self.base_at: int = UNSET
         self.base_state: int = S_NONE
         self.base_team: str = ""
         self.base_reason: str = ""
@@ -129,8 +132,10 @@ class Agent:
             self.lost.append(interval)
 
     def report(self, event: dict[str, Any], books: Books) -> bool:
-        """Takes an ``agent.*`` event; False if it is known already."""
+        """Takes an ``agent.*`` event; False if it is known already, or older than what is kept."""
         at: int = event["ts"]
+        if at <= self.base_at:
+            return False
         report = Report(at, self._shared(event))
         reports = self.reports
         if not reports or at > reports[-1].at:
@@ -165,7 +170,8 @@ class Agent:
 
     def freeze(self, segment: Segment) -> None:
         """Nothing can change an ended segment any more."""
-        if self.segments.pop(segment, segment) is None:
+        if segment in self.segments:
+            del self.segments[segment]
             self.past.extend((segment.kind, segment.start, segment.end))
 
     def rebuild(self, books: Books) -> None:
@@ -180,19 +186,20 @@ class Agent:
         _rebook(old, self.intervals, head, books)
 
     def _replay(self) -> None:
-        base = self.intervals[0][0]
+        began = self.intervals[0][0]
         self.platform, self.team = self.base_state, self.base_team
         self.reason = self.base_reason
         self.counts = [0, 0, 0, 0]
-        self.frontier = base
+        self.frontier = self.base_at
         self.intervals = []
-        changes = self._changes(base)
+        changes = self._changes(self.base_at)
         for at in sorted(changes):
             for kind, step in changes[at][0]:
                 self.count(kind, step)
             for said in changes[at][1]:
                 self._hear(said)
             self._note(at)
+        self.intervals[0] = (began, *self.intervals[0][1:])
 
     def _changes(self, base: int) -> Changes:
         changes: Changes = {base: ([], [])}
@@ -235,10 +242,10 @@ class Agent:
         keep = len(self.intervals) - 1
         while keep > 0 and self.intervals[keep][0] > horizon:
             keep -= 1
-        if keep == 0:
+        if self.intervals[keep][0] > horizon:
             return
         del self.intervals[:keep]
-        base = self.intervals[0][0]
+        base = self.base_at = max(self.base_at, horizon)
         gone = 0
         while gone < len(self.reports) and self.reports[gone].at <= base:
             self._rebase(self.reports[gone].said)

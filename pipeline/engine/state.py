@@ -67,7 +67,7 @@ def restore(parts: Mapping[str, bytes], rows: bool) -> Site:
         raise ValueError("no part 'meta' in the saved state")
     meta = _unpack(parts["meta"])
     if meta["version"] not in READABLE:
-        raise ValueError(f"saved state of version {meta['version']}, this is {VERSION}")
+        raise ValueError(f"saved state of version {meta['version']}, this reads {READABLE}")
     history = [(since, parse_site(found, "saved state")) for since, found in meta["settings"]]
     site = Site(history[0][1], rows=rows)
     site.ledger.use(history)
@@ -263,6 +263,7 @@ def _agent(agent: Agent) -> Json:
     return {
         "id": agent.id,
         "base": [agent.intervals[0], agent.base_state, agent.base_team, agent.base_reason],
+        "base_at": agent.base_at,
         "said": said,
         "reports": _report_steps(agent, places),
         "past": _past_steps(agent),
@@ -303,6 +304,7 @@ def _restore_agents(site: Site, parts: Mapping[str, bytes]) -> None:
                 "base"
             ]
             agent.intervals = [(start, state, team)]
+            agent.base_at = saved.get("base_at", start)
             agent.reports = _reports(saved)
             agent.past.extend(_past(saved))
 

@@ -86,7 +86,7 @@ class Story:
         self.born = start
         self.start = start
         self.events: list[Event] = []
-        self.packed: bytes = b""
+        self.packed: list[bytes] = []
         self._clear(start)
 
     def _clear(self, start: int) -> None:
@@ -107,21 +107,20 @@ class Story:
     def pack(self) -> None:
         """Keeps the events so far as bytes."""
         if self.events:
-            self.packed = self.saved()
+            self.packed.append(orjson.dumps(self.events)[1:-1])
             self.events = []
 
     def saved(self) -> bytes:
         """All events in their order, as a JSON array."""
         if not self.packed:
             return orjson.dumps(self.events)
-        if not self.events:
-            return self.packed
-        return self.packed[:-1] + b"," + orjson.dumps(self.events)[1:]
+        rest = [orjson.dumps(self.events)[1:-1]] if self.events else []
+        return b"[" + b",".join(self.packed + rest) + b"]"
 
     def _unpack(self) -> None:
         if self.packed:
-            self.events = orjson.loads(self.packed) + self.events
-            self.packed = b""
+            self.events = orjson.loads(self.saved())
+            self.packed = []
 
     # --- telling ------------------------------------------------------------------------------
 

@@ -148,7 +148,9 @@ class _Hour:
         panes = range(minute, minute + TREND_STEP_MS, books.pane)
         is_open = minute <= books.edge - books.pane < minute + TREND_STEP_MS
         for cell in self.cells:
-            for pane in panes:
+            # Panes of a millisecond are many more than a cell has.
+            few = len(cell.panes) < len(panes)
+            for pane in [p for p in cell.panes if p in panes] if few else panes:
                 closed = cell.panes.get(pane)
                 if closed is not None:
                     _add_one(vector, closed)

@@ -7,6 +7,7 @@ from tests.engine.stories import (
     DAY,
     HOUR,
     MINUTE,
+    abandoned,
     answered,
     held,
     offered,
@@ -18,7 +19,7 @@ from tests.engine.stories import (
     state,
     wrapped,
 )
-from tests.engine.subjects import Subject, by_moment
+from tests.engine.subjects import Board, Subject, by_moment, frame
 
 
 @pytest.mark.parametrize(
@@ -218,7 +219,22 @@ def test_a_tie_after_a_long_state_touches_no_pane_of_all_that_time() -> None:
     """An agent's broken clock said 1970, say; its next two reports share a millisecond."""
     engine = Site(site(), rows=False)
     events = [state(5, "available"), state(20 * DAY, "busy"), profile(20 * DAY, team="day")]
-    for offset, frame in enumerate(by_moment(events)):
-        engine.apply(frame, offset)
+    for offset, one in enumerate(by_moment(events)):
+        engine.apply(one, offset)
     touched = [name for name in engine.dirty_parts() if name.startswith("pane:")]
     assert len(touched) <= HOUR // 10_000 + 3
+
+
+def test_an_agent_who_stays_in_one_state_all_day_is_not_remembered_all_day() -> None:
+    """The platform says so again every minute, and phones ring that are not answered."""
+    engine = Site(site())
+    for minute in range(12 * 60):
+        at, c = minute * MINUTE, f"c{minute}"
+        rung = [queued(at, c), offered(at, c), abandoned(at + 20_000, c)]
+        engine.apply(frame([state(at, "busy"), *rung], at, 10 * minute), minute)
+    ann = engine.ledger.agents["ann"]
+    assert len(ann.reports) < 120
+    assert len(ann.past_spans()) < 120
+    seen = Board(engine.view())
+    assert seen.time() == {"busy_state_ms": 11 * HOUR + 59 * MINUTE + 20_000}
+    assert engine.view()["agents"]["ann"]["since"] == 0

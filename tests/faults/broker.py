@@ -24,7 +24,7 @@ class Broker:
         self.server = KafkaServer(folder, _listeners(links))
         self.address = self.server.address
         self.up = False
-        self._turn = threading.RLock()
+        self._turn = threading.Lock()
 
     def launch(self) -> None:
         """Start without waiting."""
@@ -38,11 +38,11 @@ class Broker:
     def start(self) -> None:
         """Start it if it is down, and wake it if it stands still."""
         with self._turn:
-            if not self.up:
-                self.launch()
-                self.wait_until_up()
-            else:
+            if self.up:
                 self.server.resume()
+            else:
+                self.server.start()
+                self.up = True
 
     def stop(self) -> None:
         """Shut it down in order."""

@@ -35,6 +35,8 @@ PATIENCE_S = 120.0
 """How long something may take that takes seconds on a machine with nothing else to do."""
 
 _START_S = 300.0
+_NO_ANSWER = (OSError, HTTPException, LookupError, ValueError, RuntimeError)
+"""What asking a role raises that is down, or does not know yet."""
 """A start loads all programs at once, which on two cores that others use takes minutes."""
 
 
@@ -226,10 +228,14 @@ class Cluster:
             try:
                 if true():
                     return time.monotonic() - began
-            except (OSError, HTTPException, LookupError, ValueError, RuntimeError) as error:
+            except _NO_ANSWER as error:
                 why = error
             if time.monotonic() - began > patience_s:
-                raise AssertionError(f"{what}: not within {patience_s} s: {found()} {why or ''}")
+                try:
+                    said = found()
+                except _NO_ANSWER as error:
+                    said = error
+                raise AssertionError(f"{what}: not within {patience_s} s: {said} {why or ''}")
             time.sleep(0.1)
 
     def ready(self) -> bool:

@@ -66,7 +66,7 @@ async def test_a_client_that_cancels_itself_when_it_stops_ends_nobody_else() -> 
 
 
 async def test_what_is_handed_over_is_not_opened_again_before_the_group_has_decided() -> None:
-    """Until then the client calls it assigned, and may still give records of it."""
+    """Until then the client calls it assigned."""
     opened: list[float] = []
 
     async def getmany(**_: object) -> dict[TopicPartition, list[object]]:
