@@ -186,7 +186,7 @@ class Agent:
         _rebook(old, self.intervals, head, books)
 
     def _replay(self) -> None:
-        began = self.intervals[0][0]
+        head = self.intervals[0]
         self.platform, self.team = self.base_state, self.base_team
         self.reason = self.base_reason
         self.counts = [0, 0, 0, 0]
@@ -199,7 +199,15 @@ class Agent:
             for said in changes[at][1]:
                 self._hear(said)
             self._note(at)
-        self.intervals[0] = (began, *self.intervals[0][1:])
+        if head[0] < self.base_at:
+            self._keep_before_base(head)
+
+    def _keep_before_base(self, head: Interval) -> None:
+        """Puts back the interval that began before what the timeline is made anew from."""
+        if self.intervals[0][1:] == head[1:]:
+            self.intervals[0] = head
+        else:
+            self.intervals.insert(0, head)
 
     def _changes(self, base: int) -> Changes:
         changes: Changes = {base: ([], [])}
@@ -245,7 +253,7 @@ class Agent:
         if self.intervals[keep][0] > horizon:
             return
         del self.intervals[:keep]
-        base = self.base_at = max(self.base_at, horizon)
+        base = self.base_at = self._last_known(horizon)
         gone = 0
         while gone < len(self.reports) and self.reports[gone].at <= base:
             self._rebase(self.reports[gone].said)
@@ -256,6 +264,17 @@ class Agent:
         if self.past:
             later = [span for span in self.past_spans() if span[2] > base]
             self.past = array("q", [number for span in later for number in span])
+
+    def _last_known(self, horizon: int) -> int:
+        """The last moment up to the horizon at which anything began, ended or was said.
+
+        An old event of a contact still remembered may come from before the horizon; the less is
+        given up, the more such an event is still told rightly.
+        """
+        moments = [self.base_at, self.intervals[0][0]]
+        moments.extend(report.at for report in self.reports)
+        moments.extend(end for _, _, end in self._spans() if end != OPEN)
+        return max(moment for moment in moments if moment <= horizon)
 
     def _rebase(self, said: Mapping[str, Any]) -> None:
         if said["type"] == "agent.state":

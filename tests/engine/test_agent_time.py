@@ -19,7 +19,7 @@ from tests.engine.stories import (
     state,
     wrapped,
 )
-from tests.engine.subjects import Board, Subject, by_moment, frame
+from tests.engine.subjects import Board, Subject, by_moment, frame, tick
 
 
 @pytest.mark.parametrize(
@@ -238,3 +238,26 @@ def test_an_agent_who_stays_in_one_state_all_day_is_not_remembered_all_day() -> 
     seen = Board(engine.view())
     assert seen.time() == {"busy_state_ms": 11 * HOUR + 59 * MINUTE + 20_000}
     assert engine.view()["agents"]["ann"]["since"] == 0
+
+
+def test_sweeping_gives_up_nothing_of_an_agent_of_whom_nothing_was_heard(subject: Subject) -> None:
+    """A contact of hours ago, still remembered because it waits, turns out to be older still."""
+    frames = [frame([queued(9 * HOUR), offered(9 * HOUR)], 9 * HOUR)]
+    frames += [tick(9 * HOUR + n * 11 * MINUTE) for n in range(1, 9)]
+    frames += [frame([answered(5 * HOUR), released(6 * HOUR), wrapped(7 * HOUR)], 11 * HOUR, 10)]
+    assert subject.live(frames)[0].time()["talk_ms"] == HOUR
+    assert subject.live(frames)[0].time()["wrap_ms"] == HOUR
+
+
+def test_an_event_from_before_what_is_kept_of_an_agent_adds_no_time_from_before_that() -> None:
+    """Who says the same all day is remembered from an hour before the contact that waits."""
+    engine = Site(site(stuck_after_ms=DAY))
+    for minute in range(12 * 60 + 1):
+        at = minute * MINUTE
+        waits = [queued(at)] if at == 8 * HOUR else []
+        engine.apply(frame([state(at, "busy"), *waits], at, 10 * minute), minute)
+    engine.sweep()
+    late = [answered(5 * HOUR), released(6 * HOUR), wrapped(9 * HOUR)]
+    engine.apply(frame(late, 12 * HOUR, 10_000), 10_000)
+    assert Board(engine.view()).time() == {"wrap_ms": 2 * HOUR, "busy_state_ms": 10 * HOUR}
+    assert engine.view()["agents"]["ann"]["since"] == 9 * HOUR
