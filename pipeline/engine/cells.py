@@ -80,7 +80,7 @@ class Cell:
             for start in range(self._summed - window, edge - window, pane):
                 vector = self.panes.get(start)
                 if vector is not None:
-                    _take_away(self._sums[i], vector)
+                    take_away(self._sums[i], vector)
 
     def _resum(self, edge: int, pane: int) -> None:
         sums = [[0] * self.width for _ in WINDOW_MS]
@@ -106,7 +106,7 @@ class Cell:
         before = self.total.copy()
         for start, vector in self.panes.items():
             if start >= day:
-                _take_away(before, vector)
+                take_away(before, vector)
         kept = self.before.get(keep)
         self.before = {day: before}
         if kept is not None:
@@ -196,7 +196,8 @@ def _increase(target: list[int], index: int, amount: int) -> None:
     target[index] = target[index] + amount
 
 
-def _take_away(target: list[int], vector: list[int]) -> None:
+def take_away(target: list[int], vector: list[int]) -> None:
+    """Takes a vector away from another, in place."""
     for i in range(len(vector)):
         amount = vector[i]
         if amount:

@@ -157,8 +157,6 @@ class Site:
             self.advance(at)
         before = story.inconsistent
         story.take(event, at, code, self.ledger)
-        if not (story.waiting or story.open_legs):
-            story.pack()
         self.inconsistent += story.inconsistent - before
         self.ledger.dirty_parts[story.part] = None
 

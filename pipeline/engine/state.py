@@ -233,8 +233,7 @@ def _restore_stories(site: Site, parts: Mapping[str, bytes]) -> None:
             # States of the first release do not say, and the store knows their rows by 0.
             story.born = born[0] if born else 0
             story.retell(site.ledger)
-            if not (story.waiting or story.open_legs):
-                story.pack()
+            story.pack()
     for cell in site.ledger.books.cells.values():
         for visit in cell.waiting:
             visit.missed = visit.queued_at + visit.limits.threshold_ms < site.at
@@ -254,18 +253,13 @@ def _agents(site: Site, wanted: Mapping[str, None] | None) -> dict[str, bytes]:
 
 
 def _agent(agent: Agent) -> Json:
-    places: dict[int, int] = {}
-    said: list[Json] = []
-    for report in agent.reports:
-        if id(report.said) not in places:
-            places[id(report.said)] = len(said)
-            said.append(report.said)
+    said, steps = _report_steps(agent)
     return {
         "id": agent.id,
         "base": [agent.intervals[0], agent.base_state, agent.base_team, agent.base_reason],
         "base_at": agent.base_at,
         "said": said,
-        "reports": _report_steps(agent, places),
+        "reports": steps,
         "past": _past_steps(agent),
     }
 
@@ -273,15 +267,19 @@ def _agent(agent: Agent) -> Json:
 # Moments as steps from the one before: an agent's last hours are most of a checkpoint.
 
 
-def _report_steps(agent: Agent, places: Mapping[int, int]) -> list[int]:
-    """For each report the step from the moment before, and the place of what it says."""
+def _report_steps(agent: Agent) -> tuple[list[Json], list[int]]:
+    """What reports say, each once; for each report the step from the moment before, and which."""
+    said: list[Json] = []
     steps: list[int] = []
+    places: dict[int, int] = {}
     before = 0
     for report in agent.reports:
-        steps.append(report.at - before)
-        steps.append(places[id(report.said)])
+        place = places.setdefault(id(report.said), len(said))
+        if place == len(said):
+            said.append(report.said)
+        steps.extend((report.at - before, place))
         before = report.at
-    return steps
+    return said, steps
 
 
 def _past_steps(agent: Agent) -> list[int]:

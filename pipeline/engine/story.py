@@ -105,8 +105,8 @@ class Story:
     # --- events -------------------------------------------------------------------------------
 
     def pack(self) -> None:
-        """Keeps the events so far as bytes."""
-        if self.events:
+        """Keeps the events so far as bytes, if the contact is over."""
+        if self.events and self._is_over():
             self.packed.append(orjson.dumps(self.events)[1:-1])
             self.events = []
 
@@ -136,6 +136,7 @@ class Story:
             self._tell(event, at, code, ledger)
         else:
             self._insert(event, at, ledger)
+        self.pack()
 
     def _tell(self, event: Event, at: int, code: int, ledger: Ledger) -> None:
         self.frontier = at
@@ -459,7 +460,10 @@ class Story:
         """Whether the site, at its time ``at``, no longer remembers the contact."""
         if at > self.due:
             self.expire(at, ledger)
-        return not self.waiting and not self.open_legs and self.frontier + lateness < at
+        return self._is_over() and self.frontier + lateness < at
+
+    def _is_over(self) -> bool:
+        return not self.waiting and not self.open_legs
 
 
 def _ts(event: Event) -> int:

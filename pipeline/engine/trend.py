@@ -10,6 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.engine import counters as c
+from pipeline.engine.cells import add, take_away
 from schemas import kpis
 from schemas.kpis import COUNTERS
 from schemas.live import TREND_STEP_MS, TREND_STEPS
@@ -239,9 +240,8 @@ class RunningTrend:
     def _renew_one(self, hour: _Hour, total: _Hour, i: int) -> None:
         assert self._books is not None
         vector = hour.count(self._start + i * TREND_STEP_MS, self._books)
-        summed, before = total.vectors[i], hour.vectors[i]
-        for n in _COUNTS:
-            summed[n] = summed[n] + vector[n] - before[n]
+        add(total.vectors[i], vector)
+        take_away(total.vectors[i], hour.vectors[i])
         hour.vectors[i] = vector
         hour.level(i)
 

@@ -169,8 +169,6 @@ class Publisher:
 
     def __init__(self) -> None:
         self.everything: bool = True
-        self._edge: int = 0
-        self._day: int = 0
         self._at: int = 0
         self._agents: dict[str, Json] = {}
         self._trend = RunningTrend()
@@ -184,18 +182,14 @@ class Publisher:
         books = site.ledger.books
         if site.at == self._at and not (full or self.everything or books.touched):
             return []
-        # At a pane's edge every window slides, so that every entry may have changed. Midnight may
-        # be an edge that was known before.
-        slid = books.edge != self._edge or books.day != self._day
-        everything = full or self.everything or slid
+        everything = full or self.everything or self._windows.moved(books)
         found = self._queue_parts(site, everything)
         found += self._agent_parts(site, full or self.everything)
         found += self._team_parts(site, everything)
         found.append(("totals", ONLY_PART, _totals(site, self._windows.total)))
         if everything:
             found.append(("trend", ONLY_PART, self._trend.look(site)))
-        self._edge, self._day, self._at = books.edge, books.day, site.at
-        self.everything = False
+        self._at, self.everything = site.at, False
         return found
 
     def _queue_parts(self, site: Site, everything: bool) -> list[Part]:

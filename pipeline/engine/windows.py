@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from pipeline.engine.books import UNSET
-from pipeline.engine.cells import QueueCell, TeamCell
+from pipeline.engine.cells import QueueCell, TeamCell, add, take_away
 from pipeline.engine.counters import WIDTH
 from schemas import kpis
 from schemas.kpis import COUNTERS, TEAM_TIMES, WINDOWS
@@ -152,6 +152,13 @@ class RunningWindows:
         self._day: int = UNSET
         self._kept: dict[QueueCell, _Kept] = {}
 
+    def moved(self, books: Books) -> bool:
+        """Whether other moments are in the windows than at the last call of `renew`.
+
+        They slide at a pane's edge; midnight may be an edge that was known before.
+        """
+        return books.edge != self._edge or books.day != self._day
+
     def renew(self, site: Site, touched: Iterable[QueueCell]) -> None:
         """Brings in the cells ``touched`` since the last call, or all if the windows have moved."""
         books = site.ledger.books
@@ -159,7 +166,7 @@ class RunningWindows:
             self._books, self._settings = books, site.settings
             self.total, self._kept = _zeros(WIDTH), {}
             touched = books.cells.values()
-        elif books.edge != self._edge or books.day != self._day:
+        elif self.moved(books):
             touched = books.cells.values()
         self._edge, self._day = books.edge, books.day
         for cell in touched:
@@ -177,10 +184,6 @@ class RunningWindows:
         vectors = queue_vectors(site, cell)
         for i in range(len(WINDOWS)):
             if vectors[i] != kept.vectors[i]:
-                self._add(i, vectors[i], kept.vectors[i])
+                add(self.total[i], vectors[i])
+                take_away(self.total[i], kept.vectors[i])
                 kept.take(i, vectors[i])
-
-    def _add(self, i: int, vector: list[int], before: list[int]) -> None:
-        total = self.total[i]
-        for n in range(WIDTH):
-            total[n] = total[n] + vector[n] - before[n]

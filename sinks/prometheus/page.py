@@ -7,7 +7,8 @@ the library's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Final
 
 from prometheus_client.utils import floatToGoString
 
@@ -18,24 +19,21 @@ Values = tuple[str, ...]
 """The values of a metric's labels, in the order of their names."""
 
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
-_SUFFIX = {"counter": "_total", "gauge": ""}
+_SUFFIX = {"counter": "_total", "gauge": "", "info": "_info"}
+_number: Final[Callable[[float], str]] = floatToGoString
 
 
 class Page:
     """Metrics in the order in which they are first met, each with all its samples."""
 
     def __init__(self) -> None:
-        self._lines: dict[str, list[str]] = {}
-        self._shown: dict[str, str] = {}
+        self._families: dict[str, tuple[str, list[str]]] = {}
         self._told: dict[tuple[Labels, Values], str] = {}
         self._numbers: dict[float, str] = {}
 
     def add(self, metric: Metric, value: float, values: Values = ()) -> None:
         """One sample of a metric."""
-        lines = self._lines.get(metric.name)
-        if lines is None:
-            name = metric.name + _SUFFIX[metric.kind]
-            lines = self._begin(metric, name, metric.kind)
+        name, lines = self._family(metric)
         key = (metric.labels, values)
         told = self._told.get(key)
         if told is None:
@@ -43,14 +41,12 @@ class Page:
         number = self._numbers.get(value)
         if number is None:
             number = self._numbers[value] = _number(value)
-        lines.append(f"{self._shown[metric.name]}{told} {number}\n")
+        lines.append(f"{name}{told} {number}\n")
 
     def add_info(self, metric: Metric, labels: Mapping[str, str]) -> None:
         """What is told in labels alone."""
-        lines = self._lines.get(metric.name)
-        if lines is None:
-            lines = self._begin(metric, f"{metric.name}_info", "gauge")
-        lines.append(f"{self._shown[metric.name]}{_labels(labels)} 1.0\n")
+        name, lines = self._family(metric)
+        lines.append(f"{name}{_labels(labels)} 1.0\n")
 
     def add_ratio(self, quotient: Quotient, parts: Parts, values: Values) -> None:
         """Contacts over contacts."""
@@ -70,13 +66,18 @@ class Page:
 
     def text(self) -> str:
         """The page."""
-        return "".join(line for lines in self._lines.values() for line in lines)
+        return "".join(line for _, lines in self._families.values() for line in lines)
 
-    def _begin(self, metric: Metric, name: str, kind: str) -> list[str]:
-        told = metric.help.replace("\\", r"\\").replace("\n", r"\n")
-        lines = self._lines[metric.name] = [f"# HELP {name} {told}\n# TYPE {name} {kind}\n"]
-        self._shown[metric.name] = name
-        return lines
+    def _family(self, metric: Metric) -> tuple[str, list[str]]:
+        """The name on the page and the lines so far."""
+        family = self._families.get(metric.name)
+        if family is None:
+            name = metric.name + _SUFFIX[metric.kind]
+            kind = "gauge" if metric.kind == "info" else metric.kind
+            told = metric.help.replace("\\", r"\\").replace("\n", r"\n")
+            head = f"# HELP {name} {told}\n# TYPE {name} {kind}\n"
+            family = self._families[metric.name] = (name, [head])
+        return family
 
     def _add_quotient(
         self,
@@ -89,11 +90,6 @@ class Page:
         self.add(quotient.denominator, parts[1], values)
         if value is not None:
             self.add(quotient.value, value, values)
-
-
-def _number(value: float) -> str:
-    told: str = floatToGoString(value)  # type: ignore[no-untyped-call]
-    return told
 
 
 def _labels(labels: Mapping[str, str]) -> str:

@@ -1,5 +1,6 @@
 """What is published part by part, and made anew only where something changed, is the whole."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -43,18 +44,25 @@ def stretched(told: Fed, times: int) -> list[Frame]:
     ]
 
 
-@examples(150)
-@given(fed(), STRETCH, st.data())
-def test_a_running_trend_is_the_trend_at_every_look(told: Fed, times: int, data: Any) -> None:
-    engine, running = Site(told.settings), RunningTrend()
+def lives(told: Fed, times: int, data: Any) -> Iterator[tuple[Site, int]]:
+    """The site after each frame, swept or restored now and then, and how often to look at it."""
+    engine = Site(told.settings)
     for offset, one in enumerate(stretched(told, times)):
         engine.apply(one, offset)
         what = data.draw(WHAT, "what")
         if what == "sweep":
             engine.sweep()
         elif what == "restore":
-            engine, running = Site.restore(engine.all_parts()), RunningTrend()
-        for _ in range({"look": 1, "look twice": 2}.get(what, 0)):
+            engine = Site.restore(engine.all_parts())
+        yield engine, {"look": 1, "look twice": 2}.get(what, 0)
+
+
+@examples(150)
+@given(fed(), STRETCH, st.data())
+def test_a_running_trend_is_the_trend_at_every_look(told: Fed, times: int, data: Any) -> None:
+    running = RunningTrend()
+    for engine, looks in lives(told, times, data):
+        for _ in range(looks):
             engine.settle()
             assert running.look(engine) == trend(engine)
 
@@ -87,15 +95,9 @@ def without(board: dict[str, Any], *names: str) -> dict[str, Any]:
 @examples(200)
 @given(fed(), STRETCH, st.data())
 def test_what_changed_put_together_is_the_whole(told: Fed, times: int, data: Any) -> None:
-    engine, reader = Site(told.settings), Reader()
-    for offset, one in enumerate(stretched(told, times)):
-        engine.apply(one, offset)
-        what = data.draw(WHAT, "what")
-        if what == "sweep":
-            engine.sweep()
-        elif what == "restore":
-            engine = Site.restore(engine.all_parts())
-        for n in range({"look": 1, "look twice": 2}.get(what, 0)):
+    reader = Reader()
+    for engine, looks in lives(told, times, data):
+        for n in range(looks):
             kinds = reader.take(engine, n == 1 and data.draw(st.booleans(), "full"))
             if kinds:
                 assert reader.board() == without(engine.view(), "trend")

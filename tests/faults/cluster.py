@@ -35,9 +35,9 @@ PATIENCE_S = 120.0
 """How long something may take that takes seconds on a machine with nothing else to do."""
 
 _START_S = 300.0
+"""A start loads all programs at once, which on two cores that others use takes minutes."""
 _NO_ANSWER = (OSError, HTTPException, LookupError, ValueError, RuntimeError)
 """What asking a role raises that is down, or does not know yet."""
-"""A start loads all programs at once, which on two cores that others use takes minutes."""
 
 
 class Cluster:
