@@ -53,6 +53,7 @@ class Agent:
         "base_team",
         "counts",
         "dirty",
+        "dirty_from",
         "frontier",
         "id",
         "intervals",
@@ -86,6 +87,7 @@ class Agent:
         self.team: str = ""
         self.reason: str = ""
         self.dirty: bool = False
+        self.dirty_from: int = UNSET
         # What became of the timeline since it was noted: its first `same` intervals stand, and
         # `lost` are those that stood after them, the last first.
         self.noted: bool = False
@@ -144,12 +146,12 @@ class Agent:
                 self._hear(report.said)
                 self.settle(at, books)
             else:
-                self.dirty = True
+                self.soil(at)
             return True
         if any(known.at == at and known.said == report.said for known in reports):
             return False
         insort(reports, report, key=_report_order)
-        self.dirty = True
+        self.soil(at)
         return True
 
     def _shared(self, event: Mapping[str, Any]) -> dict[str, Any]:
@@ -174,57 +176,79 @@ class Agent:
             del self.segments[segment]
             self.past.extend((segment.kind, segment.start, segment.end))
 
+    def soil(self, at: int) -> None:
+        """The timeline is wrong from this moment on, until it is made anew."""
+        if not self.dirty or at < self.dirty_from:
+            self.dirty_from = at
+        self.dirty = True
+
     def rebuild(self, books: Books) -> None:
-        """Makes the timeline anew from reports and segments and books what differs."""
+        """Makes the timeline anew from where it is wrong, and books what differs."""
         old = self.intervals
+        since = max(self.dirty_from, self.base_at)
+        kept = len(old)
+        while kept > 0 and old[kept - 1][0] >= since:
+            kept -= 1
         self.dirty = False
-        self._replay()
-        head = _common(old, self.intervals)
+        self._replay(since, old[:kept])
+        head = _common(old, self.intervals, kept)
         if head < self.same:
             self.lost.extend(reversed(old[head : self.same]))
             self.same = head
         _rebook(old, self.intervals, head, books)
 
-    def _replay(self) -> None:
-        head = self.intervals[0]
-        self.platform, self.team = self.base_state, self.base_team
-        self.reason = self.base_reason
+    def _replay(self, since: int, kept: list[Interval]) -> None:
+        """Makes the timeline from ``since`` on anew; ``kept`` is what stands before."""
+        self.intervals = kept
         self.counts = [0, 0, 0, 0]
-        self.frontier = self.base_at
-        self.intervals = []
-        changes = self._changes(self.base_at)
+        self._return_to(since)
+        changes = self._changes(since)
         for at in sorted(changes):
             for kind, step in changes[at][0]:
                 self.count(kind, step)
             for said in changes[at][1]:
                 self._hear(said)
             self._note(at)
-        if head[0] < self.base_at:
-            self._keep_before_base(head)
 
-    def _keep_before_base(self, head: Interval) -> None:
-        """Puts back the interval that began before what the timeline is made anew from."""
-        if self.intervals[0][1:] == head[1:]:
-            self.intervals[0] = head
-        else:
-            self.intervals.insert(0, head)
+    def _return_to(self, since: int) -> None:
+        """What was last said before a moment is what holds."""
+        self.platform, self.team = self.base_state, self.base_team
+        self.reason = self.base_reason
+        if self.base_at < since and self.intervals:
+            self.team = self.intervals[-1][2]
+        for report in reversed(self.reports):
+            if report.at < since and report.said["type"] == "agent.state":
+                team = self.team
+                self._hear(report.said)
+                self.team = team
+                return
 
-    def _changes(self, base: int) -> Changes:
-        changes: Changes = {base: ([], [])}
-        for kind, start, end in self._spans():
-            start = max(start, base)
+    def _changes(self, since: int) -> Changes:
+        """What happens from a moment on; what goes on then begins with it."""
+        changes: Changes = {since: ([], [])}
+        for kind, start, end in self._spans_after(since):
+            start = max(start, since)
             if end != OPEN and end <= start:
                 continue
             changes.setdefault(start, ([], []))[0].append((kind, 1))
             if end != OPEN:
                 changes.setdefault(end, ([], []))[0].append((kind, -1))
-        for report in self.reports:
-            changes.setdefault(report.at, ([], []))[1].append(report.said)
+        for report in reversed(self.reports):
+            if report.at < since:
+                break
+            changes.setdefault(report.at, ([], []))[1].insert(0, report.said)
         return changes
 
-    def _spans(self) -> list[tuple[int, int, int]]:
-        spans = self.past_spans()
-        spans.extend((s.kind, s.start, s.end) for s in self.segments)
+    def _spans_after(self, since: int) -> list[tuple[int, int, int]]:
+        past = self.past
+        spans = [
+            (past[i], past[i + 1], past[i + 2])
+            for i in range(0, len(past), 3)
+            if past[i + 2] > since
+        ]
+        for segment in self.segments:
+            if segment.end == OPEN or segment.end > since:
+                spans.append((segment.kind, segment.start, segment.end))
         return spans
 
     def past_spans(self) -> list[tuple[int, int, int]]:
@@ -273,7 +297,8 @@ class Agent:
         """
         moments = [self.base_at, self.intervals[0][0]]
         moments.extend(report.at for report in self.reports)
-        moments.extend(end for _, _, end in self._spans() if end != OPEN)
+        moments.extend(end for _, _, end in self.past_spans())
+        moments.extend(s.end for s in self.segments if s.end != OPEN)
         return max(moment for moment in moments if moment <= horizon)
 
     def _rebase(self, said: Mapping[str, Any]) -> None:
@@ -302,9 +327,8 @@ def _report_order(report: Report) -> tuple[int, bool, bytes]:
     return (report.at, event["type"] != "agent.state", event_key(event))
 
 
-def _common(old: list[Interval], new: list[Interval]) -> int:
-    """How many intervals two timelines share at their beginning."""
-    head = 0
+def _common(old: list[Interval], new: list[Interval], head: int) -> int:
+    """How many intervals two timelines share at their beginning, of which ``head`` are known."""
     while head < len(old) and head < len(new) and old[head] == new[head]:
         head += 1
     return head

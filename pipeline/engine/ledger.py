@@ -113,7 +113,7 @@ class Ledger:
         segment = Segment(agent, contact, kind, at)
         agent.segments[segment] = None
         if at < agent.frontier or agent.dirty or self.books.silent:
-            self._soil(agent)
+            self._soil(agent, at)
         else:
             agent.count(kind, 1)
             agent.settle(at, self.books)
@@ -125,7 +125,7 @@ class Ledger:
         self.touch_agent(agent)
         segment.end = at
         if at < agent.frontier or agent.dirty or self.books.silent:
-            self._soil(agent)
+            self._soil(agent, at)
         else:
             agent.count(segment.kind, -1)
             agent.settle(at, self.books)
@@ -138,7 +138,7 @@ class Ledger:
         turned = Segment(agent, segment.contact, kind, at)
         agent.segments[turned] = None
         if at < agent.frontier or agent.dirty or self.books.silent:
-            self._soil(agent)
+            self._soil(agent, at)
         else:
             agent.count(segment.kind, -1)
             agent.count(kind, 1)
@@ -150,10 +150,10 @@ class Ledger:
         agent = segment.agent
         self.touch_agent(agent)
         agent.segments.pop(segment, None)
-        self._soil(agent)
+        self._soil(agent, segment.start)
 
-    def _soil(self, agent: Agent) -> None:
-        agent.dirty = True
+    def _soil(self, agent: Agent, at: int) -> None:
+        agent.soil(at)
         self.dirty_agents[agent] = None
 
     def clean_agents(self) -> None:

@@ -303,6 +303,7 @@ def _restore_agents(site: Site, parts: Mapping[str, bytes]) -> None:
             ]
             agent.intervals = [(start, state, team)]
             agent.base_at = saved.get("base_at", start)
+            agent.soil(agent.base_at)
             agent.reports = _reports(saved)
             agent.past.extend(_past(saved))
 

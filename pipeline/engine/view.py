@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pipeline.engine.model import OPEN, TALK, WRAP
+from pipeline.engine.model import HOLD, OPEN, RING, TALK, WRAP
 from pipeline.engine.trend import RunningTrend, trend
 from pipeline.engine.windows import (
     RunningWindows,
@@ -114,10 +114,24 @@ def _agent(agent: Agent) -> Json:
     entry: Json = {"team": team, "state": AGENT_STATES[state], "since": start}
     if agent.reason:
         entry["reason"] = agent.reason
-    contacts = [s.contact for s in agent.segments if s.end == OPEN and TALK <= s.kind <= WRAP]
+    contacts = _contacts(agent)
     if contacts:
         entry["contacts"] = contacts
     return entry
+
+
+def _contacts(agent: Agent) -> list[str]:
+    """Contacts that take the agent's time now, in the order in which that began."""
+    missing = agent.counts[TALK] + agent.counts[HOLD] + agent.counts[WRAP]
+    contacts: list[str] = []
+    # They are among the last of all that is remembered, which may be thousands after a flood.
+    for segment in reversed(agent.segments):
+        if len(contacts) == missing:
+            break
+        if segment.end == OPEN and segment.kind != RING:
+            contacts.append(segment.contact)
+    contacts.reverse()
+    return contacts
 
 
 # --- the whole site -----------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from pipeline.simulate.stream import Simulation
 
 _TS = re.compile(rb'"ts":\d+')
 _CONTACT = b'"contact":"'
+_AGENT = b'"agent":"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Payload:
 class Stock:
     """Events in the order of the simulation; when they are used up, new contacts do the same.
 
-    `mark` keeps the contacts of several stocks apart.
+    `mark` keeps several stocks apart: an agent, like a contact, is known to one producer.
     """
 
     def __init__(self, options: Options, mark: str, limit: int = 100_000) -> None:
@@ -38,9 +39,10 @@ class Stock:
     def _endless(self) -> Iterator[bytes]:
         while True:
             self._cycle += 1
-            named = _CONTACT + f"{self._mark}{self._cycle}-".encode()
+            contact = _CONTACT + f"{self._mark}{self._cycle}-".encode()
+            agent = _AGENT + self._mark.encode()
             for payload in self._base:
-                yield payload.replace(_CONTACT, named, 1)
+                yield payload.replace(_CONTACT, contact, 1).replace(_AGENT, agent, 1)
 
     def take(self, count: int, now_ms: int) -> list[Payload]:
         """The next events, as if they happened now."""
