@@ -109,6 +109,13 @@ class Agent:
         """The state now, -1 while nobody has said anything of this agent."""
         return _state(self.counts, self.platform)
 
+    def team_at(self, moment: int) -> str:
+        """The team at a moment of a contact that is still remembered (CONTRACT 4)."""
+        place = len(self.intervals) - 1
+        while place > 0 and self.intervals[place][0] > moment:
+            place -= 1
+        return self.intervals[place][2]
+
     def count(self, kind: int, step: int) -> None:
         """One more or one less segment of a kind goes on."""
         self.counts[kind] = self.counts[kind] + step
@@ -175,6 +182,15 @@ class Agent:
         if segment in self.segments:
             del self.segments[segment]
             self.past.extend((segment.kind, segment.start, segment.end))
+
+    def thaw(self, segment: Segment) -> None:
+        """A segment that is told again may change once more."""
+        past = self.past
+        for i in range(len(past) - 3, -1, -3):
+            same = past[i + 1] == segment.start and past[i + 2] == segment.end
+            if same and past[i] == segment.kind:
+                del past[i : i + 3]
+                return
 
     def soil(self, at: int) -> None:
         """The timeline is wrong from this moment on, until it is made anew."""

@@ -318,6 +318,15 @@ class Ledger:
         if self.rows:
             self.withdrawn[key] = about
 
+    def forget_told(self, visits: list[Visit], legs: list[Leg], declines: list[Decline]) -> None:
+        """Drops the notes on what was told again as the rows know it."""
+        for visit in visits:
+            self.changed_visits.pop(visit, None)
+        for leg in legs:
+            self.changed_legs.pop(leg, None)
+        for decline in declines:
+            self.changed_declines.pop(decline, None)
+
     def forget_changes(self) -> None:
         """Drops the notes for the rows of a frame."""
         self.changed_visits.clear()

@@ -163,7 +163,6 @@ class Leg:
         "segment",
         "story",
         "stuck",
-        "team",
         "visit_queued_at",
         "wrapped_at",
     )
@@ -194,7 +193,6 @@ class Leg:
         self.hold_ms: int = 0
         self.reason: str = ""
         self.code: str = ""
-        self.team: str = ""
         self.stuck: bool = False
         self.segment: Segment | None = None
 

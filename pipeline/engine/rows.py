@@ -142,7 +142,7 @@ def drain(site: Site) -> Rows:
     anchor = ledger.settings.anchor
     tables: Rows = {
         "visits": [_visit(forms, anchor, v) for v in ledger.changed_visits],
-        "legs": [_leg(forms, leg) for leg in ledger.changed_legs],
+        "legs": [_leg(forms, ledger, leg) for leg in ledger.changed_legs],
         "declines": [_decline(site, d) for d in ledger.changed_declines],
     }
     _withdrawn(site, ledger, tables)
@@ -178,7 +178,7 @@ def _visit(forms: Forms, anchor: str, visit: Visit) -> Row:
     return row
 
 
-def _leg(forms: Forms, leg: Leg) -> Row:
+def _leg(forms: Forms, ledger: Ledger, leg: Leg) -> Row:
     row = forms.leg.copy()
     row["contact"] = leg.contact
     row["answered_at"] = leg.answered_at
@@ -186,7 +186,7 @@ def _leg(forms: Forms, leg: Leg) -> Row:
     row["agent"] = leg.agent
     row["queue"] = leg.queue
     row["channel"] = leg.channel
-    row["team"] = leg.team
+    row["team"] = ledger.agent(leg.agent).team_at(leg.answered_at)
     if leg.visit_queued_at != OPEN:
         row["visit_queued_at"] = leg.visit_queued_at
     if leg.hold_ms:

@@ -8,6 +8,7 @@ in any figure.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from sys import intern
 from typing import Any
 from zlib import crc32
 
@@ -52,6 +53,7 @@ class Site:
         self.site = settings.site
         self.ledger = Ledger(settings, rows)
         self.stories: dict[str, Story] = {}
+        self.over: dict[Story, None] = {}
         self.at: int = UNSET
         self.epoch: int = 0
         self.offset: int = -1
@@ -95,6 +97,7 @@ class Site:
             self.settle()
             changes.rows = rows.drain(self)
         self.ledger.forget_changes()
+        self._put_away()
         self._sweep_when_due()
         return changes
 
@@ -159,9 +162,11 @@ class Site:
         story.take(event, at, code, self.ledger)
         self.inconsistent += story.inconsistent - before
         self.ledger.dirty_parts[story.part] = None
+        if story.is_over():
+            self.over[story] = None
 
     def _begin(self, contact: str, at: int) -> Story:
-        part = f"story:{at // 600_000}:{crc32(contact.encode()) % STORY_PARTS}"
+        part = intern(f"story:{at // 600_000}:{crc32(contact.encode()) % STORY_PARTS}")
         story = self.stories[contact] = Story(contact, part, at)
         return story
 
@@ -248,6 +253,7 @@ class Site:
             if story.due < self.at:
                 story.expire(self.at, self.ledger)
                 self.ledger.dirty_parts[story.part] = None
+                self.over[story] = None
             due = min(due, story.due)
         self.ledger.stuck_due = due
 
@@ -267,9 +273,14 @@ class Site:
     def _bury(self, story: Story) -> None:
         del self.stories[story.contact]
         self.ledger.dirty_parts[story.part] = None
-        for segment in story.segments:
-            segment.agent.freeze(segment)
-            self.ledger.dirty_parts[segment.agent.part] = None
+        story.pack(self.ledger)
+
+    def _put_away(self) -> None:
+        """Packs what is over, once its rows are made."""
+        for story in self.over:
+            if story.is_over():
+                story.pack(self.ledger)
+        self.over = {}
 
     def _forget(self) -> None:
         lateness = self.ledger.lateness_ms

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from pipeline.engine.site import Site
     from pipeline.engine.story import Story
 
-VERSION = 2
-READABLE: Final = (1, VERSION)
-"""In version 1 an agent's reports are whole events, and ended segments name their contact."""
+VERSION = 3
+READABLE: Final = (1, 2, VERSION)
+"""In version 1 an agent's reports are whole events, and ended segments name their contact. Up to
+version 2 the segments of all contacts remembered are told again from their events."""
 Json = dict[str, Any]
 
 
@@ -218,7 +219,14 @@ def _stories_by_part(site: Site, wanted: Mapping[str, None] | None) -> dict[str,
 
 
 def _stories(stories: list[Story]) -> bytes:
-    return _pack([[s.contact, orjson.Fragment(s.saved()), s.born] for s in stories])
+    return _pack([_story(story) for story in stories])
+
+
+def _story(story: Story) -> list[Any]:
+    saved: list[Any] = [story.contact, orjson.Fragment(story.saved()), story.born]
+    if story.packed:
+        saved += [story.frontier, story.inconsistent]
+    return saved
 
 
 def _restore_stories(site: Site, parts: Mapping[str, bytes]) -> None:
@@ -227,13 +235,18 @@ def _restore_stories(site: Site, parts: Mapping[str, bytes]) -> None:
     for name in parts:
         if not name.startswith("story:"):
             continue
-        for contact, events, *born in _unpack(parts[name]):
+        for contact, events, *rest in _unpack(parts[name]):
             story = site.stories[contact] = Story(contact, name, events[0]["ts"])
-            story.events = events
             # States of the first release do not say, and the store knows their rows by 0.
-            story.born = born[0] if born else 0
+            story.born = rest[0] if rest else 0
+            if len(rest) > 1:
+                story.frontier, story.inconsistent = rest[1:]
+                story.put_away(orjson.dumps(events))
+                continue
+            story.events = events
             story.retell(site.ledger)
-            story.pack()
+            if story.is_over():
+                site.over[story] = None
     for cell in site.ledger.books.cells.values():
         for visit in cell.waiting:
             visit.missed = visit.queued_at + visit.limits.threshold_ms < site.at

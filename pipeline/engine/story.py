@@ -48,6 +48,14 @@ _FIRST: Final[tuple[int, ...]] = (-1, -1, 3, -1, -1, 0, 1, 2, 4, 5)
 _REST: Final = 10
 _UNSURE: Final = 99
 
+_NO_EVENTS: Final[list[Event]] = []
+_NO_VISITS: Final[list[Visit]] = []
+_NO_LEGS: Final[list[Leg]] = []
+_NO_OPEN_LEGS: Final[dict[str, Leg]] = {}
+_NO_RINGS: Final[dict[str, Ring]] = {}
+_NO_DECLINES: Final[list[Decline]] = []
+_NO_SEGMENTS: Final[list[Segment]] = []
+
 
 class Story:
     """Events, visits, legs and rings of one contact, from its first event until it is forgotten.
@@ -56,8 +64,8 @@ class Story:
     event of a forgotten one that is delivered again may become part of the next. ``start`` is the
     moment of the earliest event.
 
-    The events of a contact that is over are wanted again only if another comes late, so `pack`
-    keeps them as bytes: a quarter of the memory, and a checkpoint takes them as they are.
+    What a contact that is over was told as is wanted again only if another event comes, so `pack`
+    keeps its events alone, as bytes: a checkpoint takes them as they are. Its agents keep the time.
     """
 
     __slots__ = (
@@ -86,7 +94,7 @@ class Story:
         self.born = start
         self.start = start
         self.events: list[Event] = []
-        self.packed: list[bytes] = []
+        self.packed: bytes = b""
         self._clear(start)
 
     def _clear(self, start: int) -> None:
@@ -104,28 +112,49 @@ class Story:
 
     # --- events -------------------------------------------------------------------------------
 
-    def pack(self) -> None:
-        """Keeps the events so far as bytes, if the contact is over."""
-        if self.events and self._is_over():
-            self.packed.append(orjson.dumps(self.events)[1:-1])
-            self.events = []
+    def pack(self, ledger: Ledger) -> None:
+        """Keeps the events of a contact that is over as bytes, and the time with its agents."""
+        if not self.events:
+            return
+        for segment in self.segments:
+            segment.agent.freeze(segment)
+            ledger.dirty_parts[segment.agent.part] = None
+        ledger.dirty_parts[self.part] = None
+        self.put_away(orjson.dumps(self.events))
+
+    def put_away(self, events: bytes) -> None:
+        """Nothing is left but these events, a JSON array; what is empty is shared by all."""
+        self.packed = events
+        self.events = _NO_EVENTS
+        self.visits, self.waiting = _NO_VISITS, _NO_VISITS
+        self.legs, self.open_legs = _NO_LEGS, _NO_OPEN_LEGS
+        self.rings, self.declines, self.segments = _NO_RINGS, _NO_DECLINES, _NO_SEGMENTS
+        self.due = NEVER
 
     def saved(self) -> bytes:
         """All events in their order, as a JSON array."""
-        if not self.packed:
-            return orjson.dumps(self.events)
-        rest = [orjson.dumps(self.events)[1:-1]] if self.events else []
-        return b"[" + b",".join(self.packed + rest) + b"]"
+        return self.packed or orjson.dumps(self.events)
 
-    def _unpack(self) -> None:
-        if self.packed:
-            self.events = orjson.loads(self.saved())
-            self.packed = []
+    def _reopen(self, events: list[Event], ledger: Ledger) -> None:
+        """Makes of the events again what was packed, and counts nothing a second time."""
+        self.packed = b""
+        self.events = events
+        ledger.books.silent = True
+        self.retell(ledger)
+        ledger.books.silent = False
+        for segment in self.segments:
+            segment.agent.thaw(segment)
+        ledger.forget_told(self.visits, self.legs, self.declines)
 
     # --- telling ------------------------------------------------------------------------------
 
     def take(self, event: Event, at: int, code: int, ledger: Ledger) -> None:
         """Takes one event, in order or not; one that is known already changes nothing."""
+        if self.packed:
+            events: list[Event] = orjson.loads(self.packed)
+            if event in events:
+                return
+            self._reopen(events, ledger)
         if at > self.frontier:
             if at > self.due:
                 self.expire(at, ledger)
@@ -136,7 +165,6 @@ class Story:
             self._tell(event, at, code, ledger)
         else:
             self._insert(event, at, ledger)
-        self.pack()
 
     def _tell(self, event: Event, at: int, code: int, ledger: Ledger) -> None:
         self.frontier = at
@@ -156,7 +184,6 @@ class Story:
         return self.position < first
 
     def _insert(self, event: Event, at: int, ledger: Ledger) -> None:
-        self._unpack()
         place = len(self.events)
         while place > 0 and _ts(self.events[place - 1]) >= at:
             place -= 1
@@ -179,7 +206,6 @@ class Story:
 
     def retell(self, ledger: Ledger) -> None:
         """Tells the whole story anew from its events."""
-        self._unpack()
         events = self.events
         self.start = _ts(events[0])
         self._clear(self.start)
@@ -341,7 +367,6 @@ class Story:
         else:
             stuck_after = ledger.settings_at(at).stuck_after_ms
         leg = Leg(self.contact, agent, at, queue, channel, cell, at + stuck_after, self.born)
-        leg.team = ledger.agent(agent).team
         if visit is not None:
             leg.visit_queued_at = visit.queued_at
         self.legs.append(leg)
@@ -460,9 +485,10 @@ class Story:
         """Whether the site, at its time ``at``, no longer remembers the contact."""
         if at > self.due:
             self.expire(at, ledger)
-        return self._is_over() and self.frontier + lateness < at
+        return self.is_over() and self.frontier + lateness < at
 
-    def _is_over(self) -> bool:
+    def is_over(self) -> bool:
+        """Nobody waits and nobody serves."""
         return not self.waiting and not self.open_legs
 
 
