@@ -124,7 +124,8 @@ class Story:
 
     def put_away(self, events: bytes) -> None:
         """Nothing is left but these events, a JSON array; what is empty is shared by all."""
-        self.packed = events
+        # A slice is as large as it must be: what `dumps` returns leaves a gap that nothing fills.
+        self.packed = events[1:-1]
         self.events = _NO_EVENTS
         self.visits, self.waiting = _NO_VISITS, _NO_VISITS
         self.legs, self.open_legs = _NO_LEGS, _NO_OPEN_LEGS
@@ -133,7 +134,9 @@ class Story:
 
     def saved(self) -> bytes:
         """All events in their order, as a JSON array."""
-        return self.packed or orjson.dumps(self.events)
+        if self.packed:
+            return b"[" + self.packed + b"]"
+        return orjson.dumps(self.events)
 
     def _reopen(self, events: list[Event], ledger: Ledger) -> None:
         """Makes of the events again what was packed, and counts nothing a second time."""
@@ -151,7 +154,7 @@ class Story:
     def take(self, event: Event, at: int, code: int, ledger: Ledger) -> None:
         """Takes one event, in order or not; one that is known already changes nothing."""
         if self.packed:
-            events: list[Event] = orjson.loads(self.packed)
+            events: list[Event] = orjson.loads(self.saved())
             if event in events:
                 return
             self._reopen(events, ledger)
