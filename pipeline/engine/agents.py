@@ -79,6 +79,7 @@ class Agent:
         self.base_team: str = ""
         self.base_reason: str = ""
         self.segments: dict[Segment, None] = {}
+        # Kind, start and end of each segment that nothing can change, in the order of ends.
         self.past: array[int] = array("q")
         self.counts: list[int] = [0, 0, 0, 0]
         self.intervals: list[Interval] = [(UNSET, S_NONE, "")]
@@ -163,10 +164,15 @@ class Agent:
 
     def _shared(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """What the event says, as the dict of an earlier report where one says the same."""
-        said = {name: value for name, value in event.items() if name != "ts"}
-        for known in self.reports[-_LOOK_BACK:]:
-            if known.said == said:
-                return known.said
+        said = dict(event)
+        del said["ts"]
+        state = said.get("state")
+        reports = self.reports
+        last = len(reports) - 1
+        for i in range(last, max(-1, last - _LOOK_BACK), -1):
+            known = reports[i].said
+            if known.get("state") == state and known == said:
+                return known
         return said
 
     def _hear(self, said: Mapping[str, Any]) -> None:
@@ -178,16 +184,21 @@ class Agent:
             self.team = team
 
     def freeze(self, segment: Segment) -> None:
-        """Nothing can change an ended segment any more."""
-        if segment in self.segments:
-            del self.segments[segment]
-            self.past.extend((segment.kind, segment.start, segment.end))
+        """Nothing can change an ended segment any more, unless its contact is told again."""
+        if segment not in self.segments:
+            return
+        del self.segments[segment]
+        past, end = self.past, segment.end
+        place = len(past)
+        while place > 0 and past[place - 1] > end:
+            place -= 3
+        past[place:place] = array("q", (segment.kind, segment.start, end))
 
     def thaw(self, segment: Segment) -> None:
         """A segment that is told again may change once more."""
         past = self.past
         for i in range(len(past) - 3, -1, -3):
-            same = past[i + 1] == segment.start and past[i + 2] == segment.end
+            same = past[i + 2] == segment.end and past[i + 1] == segment.start
             if same and past[i] == segment.kind:
                 del past[i : i + 3]
                 return
@@ -256,12 +267,12 @@ class Agent:
         return changes
 
     def _spans_after(self, since: int) -> list[tuple[int, int, int]]:
+        spans: list[tuple[int, int, int]] = []
         past = self.past
-        spans = [
-            (past[i], past[i + 1], past[i + 2])
-            for i in range(0, len(past), 3)
-            if past[i + 2] > since
-        ]
+        i = len(past) - 3
+        while i >= 0 and past[i + 2] > since:
+            spans.append((past[i], past[i + 1], past[i + 2]))
+            i -= 3
         for segment in self.segments:
             if segment.end == OPEN or segment.end > since:
                 spans.append((segment.kind, segment.start, segment.end))
@@ -287,35 +298,40 @@ class Agent:
 
     def prune(self, horizon: int) -> None:
         """Frees what nothing at or after ``horizon`` can change any more."""
-        keep = len(self.intervals) - 1
-        while keep > 0 and self.intervals[keep][0] > horizon:
-            keep -= 1
-        if self.intervals[keep][0] > horizon:
+        if self.intervals[0][0] > horizon:
             return
-        del self.intervals[:keep]
-        base = self.base_at = self._last_known(horizon)
+        keep, last = 0, len(self.intervals) - 1
+        while keep < last and self.intervals[keep + 1][0] <= horizon:
+            keep += 1
+        if keep:
+            del self.intervals[:keep]
+        self.base_at = max(self.base_at, self.intervals[0][0])
+        self._prune_reports(horizon)
+        self._prune_segments(horizon)
+
+    # The base goes no further than to the last moment up to the horizon at which anything began,
+    # ended or was said: an old event of a contact still remembered may come from before the
+    # horizon, and the less is given up, the more such an event is still told rightly.
+
+    def _prune_reports(self, horizon: int) -> None:
         gone = 0
-        while gone < len(self.reports) and self.reports[gone].at <= base:
+        while gone < len(self.reports) and self.reports[gone].at <= horizon:
             self._rebase(self.reports[gone].said)
             gone += 1
-        del self.reports[:gone]
-        for segment in [s for s in self.segments if s.end != OPEN and s.end <= base]:
+        if gone:
+            self.base_at = max(self.base_at, self.reports[gone - 1].at)
+            del self.reports[:gone]
+
+    def _prune_segments(self, horizon: int) -> None:
+        gone, past = 0, self.past
+        while gone < len(past) and past[gone + 2] <= horizon:
+            gone += 3
+        if gone:
+            self.base_at = max(self.base_at, past[gone - 1])
+            del past[:gone]
+        for segment in [s for s in self.segments if s.end != OPEN and s.end <= horizon]:
+            self.base_at = max(self.base_at, segment.end)
             del self.segments[segment]
-        if self.past:
-            later = [span for span in self.past_spans() if span[2] > base]
-            self.past = array("q", [number for span in later for number in span])
-
-    def _last_known(self, horizon: int) -> int:
-        """The last moment up to the horizon at which anything began, ended or was said.
-
-        An old event of a contact still remembered may come from before the horizon; the less is
-        given up, the more such an event is still told rightly.
-        """
-        moments = [self.base_at, self.intervals[0][0]]
-        moments.extend(report.at for report in self.reports)
-        moments.extend(end for _, _, end in self.past_spans())
-        moments.extend(s.end for s in self.segments if s.end != OPEN)
-        return max(moment for moment in moments if moment <= horizon)
 
     def _rebase(self, said: Mapping[str, Any]) -> None:
         if said["type"] == "agent.state":

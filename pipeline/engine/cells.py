@@ -71,16 +71,22 @@ class Cell:
         return self._sums
 
     def _slide(self, edge: int, pane: int) -> None:
-        for start in range(self._summed - pane, edge - pane, pane):
-            vector = self.panes.get(start)
-            if vector is not None:
+        at = self._summed
+        while at < edge:
+            entering = self.panes.get(at - pane)
+            if entering is not None:
+                self._enter(entering)
+            for i, window in enumerate(WINDOW_MS):
+                leaving = self.panes.get(at - window)
+                if leaving is not None:
+                    take_away(self._sums[i], leaving)
+            at += pane
+
+    def _enter(self, vector: list[int]) -> None:
+        for i, amount in enumerate(vector):
+            if amount:
                 for sums in self._sums:
-                    add(sums, vector)
-        for i, window in enumerate(WINDOW_MS):
-            for start in range(self._summed - window, edge - window, pane):
-                vector = self.panes.get(start)
-                if vector is not None:
-                    take_away(self._sums[i], vector)
+                    sums[i] = sums[i] + amount
 
     def _resum(self, edge: int, pane: int) -> None:
         sums = [[0] * self.width for _ in WINDOW_MS]
@@ -186,8 +192,7 @@ class TeamCell(Cell):
 
 def add(target: list[int], vector: list[int]) -> None:
     """Adds a vector to another, in place."""
-    for i in range(len(vector)):
-        amount = vector[i]
+    for i, amount in enumerate(vector):
         if amount:
             target[i] = target[i] + amount
 
@@ -198,7 +203,6 @@ def _increase(target: list[int], index: int, amount: int) -> None:
 
 def take_away(target: list[int], vector: list[int]) -> None:
     """Takes a vector away from another, in place."""
-    for i in range(len(vector)):
-        amount = vector[i]
+    for i, amount in enumerate(vector):
         if amount:
             target[i] = target[i] - amount

@@ -273,7 +273,9 @@ class Site:
     def _bury(self, story: Story) -> None:
         del self.stories[story.contact]
         self.ledger.dirty_parts[story.part] = None
-        story.pack(self.ledger)
+        if not story.away:
+            story.returned = False
+            story.pack(self.ledger)
 
     def _put_away(self) -> None:
         """Packs what is over, once its rows are made."""

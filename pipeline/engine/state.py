@@ -224,7 +224,7 @@ def _stories(stories: list[Story]) -> bytes:
 
 def _story(story: Story) -> list[Any]:
     saved: list[Any] = [story.contact, orjson.Fragment(story.saved()), story.born]
-    if story.packed:
+    if story.away:
         saved += [story.frontier, story.inconsistent]
     return saved
 
@@ -241,7 +241,8 @@ def _restore_stories(site: Site, parts: Mapping[str, bytes]) -> None:
             story.born = rest[0] if rest else 0
             if len(rest) > 1:
                 story.frontier, story.inconsistent = rest[1:]
-                story.put_away(orjson.dumps(events))
+                story.packed = [orjson.dumps(events)[1:-1]]
+                story.put_away()
                 continue
             story.events = events
             story.retell(site.ledger)
@@ -335,15 +336,19 @@ def _reports(saved: Json) -> list[Report]:
 
 def _past(saved: Json) -> list[int]:
     """Kind, start and end of each ended segment, one after another."""
-    if "past" not in saved:
-        return [number for _, *span in saved["frozen"] for number in span]
-    past: list[int] = []
-    start = 0
-    steps = saved["past"]
-    for i in range(0, len(steps), 3):
-        start += steps[i + 1]
-        past.extend((steps[i], start, start + steps[i + 2]))
-    return past
+    if "past" in saved:
+        spans, start, steps = [], 0, saved["past"]
+        for i in range(0, len(steps), 3):
+            start += steps[i + 1]
+            spans.append((steps[i], start, start + steps[i + 2]))
+    else:
+        spans = [tuple(span) for _, *span in saved["frozen"]]
+    spans.sort(key=_end)
+    return [number for span in spans for number in span]
+
+
+def _end(span: tuple[int, ...]) -> int:
+    return span[2]
 
 
 # --- bytes --------------------------------------------------------------------------------------

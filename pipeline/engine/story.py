@@ -64,11 +64,14 @@ class Story:
     event of a forgotten one that is delivered again may become part of the next. ``start`` is the
     moment of the earliest event.
 
-    What a contact that is over was told as is wanted again only if another event comes, so `pack`
-    keeps its events alone, as bytes: a checkpoint takes them as they are. Its agents keep the time.
+    The events of a contact that is over are wanted again only if another comes late, so `pack`
+    keeps them as bytes: a checkpoint takes them as they are. What they were told as is ``away``
+    then too, and its agents keep the time. A contact that ``returned`` may do so all day long (a
+    platform that calls all of them "anonymous"): what it was told as stays from then on.
     """
 
     __slots__ = (
+        "away",
         "born",
         "contact",
         "declines",
@@ -81,6 +84,7 @@ class Story:
         "packed",
         "part",
         "position",
+        "returned",
         "rings",
         "segments",
         "start",
@@ -94,7 +98,9 @@ class Story:
         self.born = start
         self.start = start
         self.events: list[Event] = []
-        self.packed: bytes = b""
+        self.packed: list[bytes] = []
+        self.away: bool = False
+        self.returned: bool = False
         self._clear(start)
 
     def _clear(self, start: int) -> None:
@@ -114,18 +120,23 @@ class Story:
 
     def pack(self, ledger: Ledger) -> None:
         """Keeps the events of a contact that is over as bytes, and the time with its agents."""
-        if not self.events:
-            return
+        if self.events:
+            # A slice is as large as it must be: what `dumps` returns leaves a gap never filled.
+            self.packed.append(orjson.dumps(self.events)[1:-1])
+            self.events = []
+        if not (self.away or self.returned):
+            self._freeze(ledger)
+            self.put_away()
+
+    def _freeze(self, ledger: Ledger) -> None:
         for segment in self.segments:
             segment.agent.freeze(segment)
             ledger.dirty_parts[segment.agent.part] = None
         ledger.dirty_parts[self.part] = None
-        self.put_away(orjson.dumps(self.events))
 
-    def put_away(self, events: bytes) -> None:
-        """Nothing is left but these events, a JSON array; what is empty is shared by all."""
-        # A slice is as large as it must be: what `dumps` returns leaves a gap that nothing fills.
-        self.packed = events[1:-1]
+    def put_away(self) -> None:
+        """Nothing is left but the packed events; what is empty is shared by all."""
+        self.away = True
         self.events = _NO_EVENTS
         self.visits, self.waiting = _NO_VISITS, _NO_VISITS
         self.legs, self.open_legs = _NO_LEGS, _NO_OPEN_LEGS
@@ -134,14 +145,19 @@ class Story:
 
     def saved(self) -> bytes:
         """All events in their order, as a JSON array."""
-        if self.packed:
-            return b"[" + self.packed + b"]"
-        return orjson.dumps(self.events)
+        if not self.packed:
+            return orjson.dumps(self.events)
+        rest = [orjson.dumps(self.events)[1:-1]] if self.events else []
+        return b"[" + b",".join(self.packed + rest) + b"]"
 
-    def _reopen(self, events: list[Event], ledger: Ledger) -> None:
-        """Makes of the events again what was packed, and counts nothing a second time."""
-        self.packed = b""
-        self.events = events
+    def _unpack(self) -> None:
+        if self.packed:
+            self.events = orjson.loads(self.saved())
+            self.packed = []
+
+    def _return(self, ledger: Ledger) -> None:
+        """Makes of the events again what was put away, and counts nothing a second time."""
+        self.away, self.returned = False, True
         ledger.books.silent = True
         self.retell(ledger)
         ledger.books.silent = False
@@ -153,11 +169,10 @@ class Story:
 
     def take(self, event: Event, at: int, code: int, ledger: Ledger) -> None:
         """Takes one event, in order or not; one that is known already changes nothing."""
-        if self.packed:
-            events: list[Event] = orjson.loads(self.saved())
-            if event in events:
+        if self.away:
+            if event in orjson.loads(self.saved()):
                 return
-            self._reopen(events, ledger)
+            self._return(ledger)
         if at > self.frontier:
             if at > self.due:
                 self.expire(at, ledger)
@@ -187,6 +202,7 @@ class Story:
         return self.position < first
 
     def _insert(self, event: Event, at: int, ledger: Ledger) -> None:
+        self._unpack()
         place = len(self.events)
         while place > 0 and _ts(self.events[place - 1]) >= at:
             place -= 1
@@ -209,6 +225,7 @@ class Story:
 
     def retell(self, ledger: Ledger) -> None:
         """Tells the whole story anew from its events."""
+        self._unpack()
         events = self.events
         self.start = _ts(events[0])
         self._clear(self.start)

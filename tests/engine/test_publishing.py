@@ -138,7 +138,7 @@ def test_teams_come_in_parts_and_only_those_whose_time_runs_or_that_changed() ->
 
 def test_the_record_of_all_teams_that_earlier_releases_sent_does_not_stay() -> None:
     engine, reader = Site(site()), Reader()
-    old = {"red": {"agents": {}}, "gone": {"agents": {}}}
+    old: dict[str, dict[str, object]] = {"red": {"agents": {}}, "gone": {"agents": {}}}
     reader.parts.take(live_record("s", (0, 0), 0, "teams", ONLY_PART, old))
     engine.apply(frame([queued(0, "a")], 1), 0)
     reader.take(engine, full=False)

@@ -114,7 +114,8 @@ def test_an_event_of_a_contact_that_is_over_takes_back_what_it_changes() -> None
     keep(store, engine, numbered(frames))
     answered = [row["answered_at"] for key, row in standing(store).items() if key[0] == "legs"]
     assert answered == [4_000]
-    assert engine.ledger.agents["ann"].past_spans() == [(0, 4_000, 9_000), (2, 9_000, 12_000)]
+    starts = [start for start, _, _ in engine.ledger.agents["ann"].intervals[1:]]
+    assert starts == [4_000, 9_000, 12_000]
 
 
 def test_an_event_of_a_contact_that_is_over_known_already_tells_nothing() -> None:
@@ -123,3 +124,18 @@ def test_an_event_of_a_contact_that_is_over_known_already_tells_nothing() -> Non
     engine.apply(frame([*call, s.wrapped(12_000, "a")], 1_000), 0)
     again = engine.apply(frame(call, 12_000, 10), 1)
     assert {"visits", "legs", "agent_intervals"}.isdisjoint(again.rows)
+
+
+def test_a_contact_that_comes_back_again_and_again_is_told_once() -> None:
+    """A platform may give all its callers the same name."""
+    engine = Site(s.site())
+    store: Kept = {}
+    for n in range(4):
+        at = 2_000 + n * 20_000
+        call = [s.queued(at, "a"), s.answered(at + 3_000, "a"), s.wrapped(at + 9_000, "a")]
+        keep(store, engine, [(n, frame(call, at, 10 * n))])
+    story = engine.stories["a"]
+    assert story.returned
+    assert [visit.queued_at for visit in story.visits] == [2_000, 22_000, 42_000, 62_000]
+    assert len([key for key in standing(store) if key[0] == "legs"]) == 4
+    assert engine.view()["queues"]["sales"]["voice"]["windows"]["total"]["handled"] == 4
