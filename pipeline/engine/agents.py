@@ -192,7 +192,10 @@ class Agent:
         place = len(past)
         while place > 0 and past[place - 1] > end:
             place -= 3
-        past[place:place] = array("q", (segment.kind, segment.start, end))
+        if place == len(past):
+            past.extend((segment.kind, segment.start, end))
+        else:
+            past[place:place] = array("q", (segment.kind, segment.start, end))
 
     def thaw(self, segment: Segment) -> None:
         """A segment that is told again may change once more."""
