@@ -32,11 +32,12 @@ async def written(brokers: Brokers, spans: list[Span]) -> list[dict[str, int]]:
         max_partition_fetch_bytes=4 * _MIB,
     ) as consumer:
         names = {spec.name for spec in (*TOPICS, *CHANGELOGS)} & await consumer.topics()
-        consumer.assign(
+        places = [
             TopicPartition(name, number)
             for name in names
             for number in consumer.partitions_for_topic(name) or ()
-        )
+        ]
+        consumer.assign(places)
         while newer < NEWER and (batches := await consumer.getmany(timeout_ms=QUIET_MS)):
             for place, records in batches.items():
                 _add(found, spans, place.topic, records)
