@@ -111,7 +111,7 @@ class Agent:
         return _state(self.counts, self.platform)
 
     def team_at(self, moment: int) -> str:
-        """The team at a moment of a contact that is still remembered (CONTRACT 4)."""
+        """The team at a moment, as the timeline has it now; before the base, that of the base."""
         place = len(self.intervals) - 1
         while place > 0 and self.intervals[place][0] > moment:
             place -= 1
@@ -177,34 +177,49 @@ class Agent:
 
     def _hear(self, said: Mapping[str, Any]) -> None:
         if said["type"] == "agent.state":
-            self.platform = PLATFORM_STATES[said["state"]]
-            self.reason = said.get("reason", "")
+            self._hear_state(said)
         team = said.get("team")
         if team is not None:
             self.team = team
+
+    def _hear_state(self, said: Mapping[str, Any]) -> None:
+        self.platform = PLATFORM_STATES[said["state"]]
+        self.reason = said.get("reason", "")
 
     def freeze(self, segment: Segment) -> None:
         """Nothing can change an ended segment any more, unless its contact is told again."""
         if segment not in self.segments:
             return
         del self.segments[segment]
-        past, end = self.past, segment.end
-        place = len(past)
-        while place > 0 and past[place - 1] > end:
-            place -= 3
+        past, place = self.past, self._place_of(segment.end)
         if place == len(past):
-            past.extend((segment.kind, segment.start, end))
+            past.extend((segment.kind, segment.start, segment.end))
         else:
-            past[place:place] = array("q", (segment.kind, segment.start, end))
+            past[place:place] = array("q", (segment.kind, segment.start, segment.end))
+
+    def _place_of(self, end: int) -> int:
+        """Where a segment with this end belongs in the past, behind all that end then."""
+        past = self.past
+        if not past or past[-1] <= end:
+            return len(past)
+        low, high = 0, len(past) // 3
+        while low < high:
+            middle = (low + high) // 2
+            if past[3 * middle + 2] <= end:
+                low = middle + 1
+            else:
+                high = middle
+        return 3 * low
 
     def thaw(self, segment: Segment) -> None:
         """A segment that is told again may change once more."""
         past = self.past
-        for i in range(len(past) - 3, -1, -3):
-            same = past[i + 2] == segment.end and past[i + 1] == segment.start
-            if same and past[i] == segment.kind:
+        i = self._place_of(segment.end) - 3
+        while i >= 0 and past[i + 2] == segment.end:
+            if past[i + 1] == segment.start and past[i] == segment.kind:
                 del past[i : i + 3]
                 return
+            i -= 3
 
     def soil(self, at: int) -> None:
         """The timeline is wrong from this moment on, until it is made anew."""
@@ -231,7 +246,7 @@ class Agent:
         """Makes the timeline from ``since`` on anew; ``kept`` is what stands before."""
         self.intervals = kept
         self.counts = [0, 0, 0, 0]
-        self._return_to(since)
+        self._set_back(since)
         changes = self._changes(since)
         for at in sorted(changes):
             for kind, step in changes[at][0]:
@@ -240,17 +255,15 @@ class Agent:
                 self._hear(said)
             self._note(at)
 
-    def _return_to(self, since: int) -> None:
-        """What was last said before a moment is what holds."""
+    def _set_back(self, since: int) -> None:
+        """Platform, reason and team as they held just before a moment."""
         self.platform, self.team = self.base_state, self.base_team
         self.reason = self.base_reason
         if self.base_at < since and self.intervals:
             self.team = self.intervals[-1][2]
         for report in reversed(self.reports):
             if report.at < since and report.said["type"] == "agent.state":
-                team = self.team
-                self._hear(report.said)
-                self.team = team
+                self._hear_state(report.said)
                 return
 
     def _changes(self, since: int) -> Changes:
@@ -300,7 +313,12 @@ class Agent:
         return last == state and team == self.team
 
     def prune(self, horizon: int) -> None:
-        """Frees what nothing at or after ``horizon`` can change any more."""
+        """Frees what nothing at or after ``horizon`` can change any more.
+
+        The base goes no further than to the last moment up to the horizon at which anything began,
+        ended or was said: an old event of a contact still remembered may come from before the
+        horizon, and the less is given up, the more such an event is still told rightly.
+        """
         if self.intervals[0][0] > horizon:
             return
         keep, last = 0, len(self.intervals) - 1
@@ -311,10 +329,6 @@ class Agent:
         self.base_at = max(self.base_at, self.intervals[0][0])
         self._prune_reports(horizon)
         self._prune_segments(horizon)
-
-    # The base goes no further than to the last moment up to the horizon at which anything began,
-    # ended or was said: an old event of a contact still remembered may come from before the
-    # horizon, and the less is given up, the more such an event is still told rightly.
 
     def _prune_reports(self, horizon: int) -> None:
         gone = 0
@@ -362,8 +376,9 @@ def _report_order(report: Report) -> tuple[int, bool, bytes]:
     return (report.at, event["type"] != "agent.state", event_key(event))
 
 
-def _common(old: list[Interval], new: list[Interval], head: int) -> int:
-    """How many intervals two timelines share at their beginning, of which ``head`` are known."""
+def _common(old: list[Interval], new: list[Interval], known: int) -> int:
+    """How many intervals two timelines share at their beginning, of which some are known."""
+    head = known
     while head < len(old) and head < len(new) and old[head] == new[head]:
         head += 1
     return head

@@ -24,6 +24,7 @@ from schemas.frames import Frame
 from schemas.settings import SiteSettings, parse_site
 
 SWEEP_MS = 600_000
+STORY_PART_MS = 300_000
 STORY_PARTS = 64
 _FIXED = ("pane_ms", "time_zone", "anchor")
 
@@ -97,7 +98,7 @@ class Site:
             self.settle()
             changes.rows = rows.drain(self)
         self.ledger.forget_changes()
-        self._put_away()
+        self._shrink_over()
         self._sweep_when_due()
         return changes
 
@@ -166,7 +167,7 @@ class Site:
             self.over[story] = None
 
     def _begin(self, contact: str, at: int) -> Story:
-        part = intern(f"story:{at // 600_000}:{crc32(contact.encode()) % STORY_PARTS}")
+        part = intern(f"story:{at // STORY_PART_MS}:{crc32(contact.encode()) % STORY_PARTS}")
         story = self.stories[contact] = Story(contact, part, at)
         return story
 
@@ -273,15 +274,12 @@ class Site:
     def _bury(self, story: Story) -> None:
         del self.stories[story.contact]
         self.ledger.dirty_parts[story.part] = None
-        if not story.away:
-            story.returned = False
-            story.pack(self.ledger)
+        story.put_away(self.ledger)
 
-    def _put_away(self) -> None:
-        """Packs what is over, once its rows are made."""
+    def _shrink_over(self) -> None:
         for story in self.over:
             if story.is_over():
-                story.pack(self.ledger)
+                story.shrink(self.ledger)
         self.over = {}
 
     def _forget(self) -> None:

@@ -224,8 +224,9 @@ def _stories(stories: list[Story]) -> bytes:
 
 def _story(story: Story) -> list[Any]:
     saved: list[Any] = [story.contact, orjson.Fragment(story.saved()), story.born]
-    if story.away:
-        saved += [story.frontier, story.inconsistent]
+    away = [story.frontier, story.inconsistent] if story.away else None
+    if away or story.returns:
+        saved += [story.returns, away]
     return saved
 
 
@@ -239,10 +240,9 @@ def _restore_stories(site: Site, parts: Mapping[str, bytes]) -> None:
             story = site.stories[contact] = Story(contact, name, events[0]["ts"])
             # States of the first release do not say, and the store knows their rows by 0.
             story.born = rest[0] if rest else 0
-            if len(rest) > 1:
-                story.frontier, story.inconsistent = rest[1:]
-                story.packed = [orjson.dumps(events)[1:-1]]
-                story.put_away()
+            story.returns, away = rest[1:] or (0, None)
+            if away:
+                story.restore_away(events, *away)
                 continue
             story.events = events
             story.retell(site.ledger)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import orjson
 
+from pipeline.engine.kept import UNSURE, Event, Kept
 from pipeline.engine.ledger import NEVER, Ledger
 from pipeline.engine.model import (
     ABANDONED,
@@ -36,131 +37,56 @@ from pipeline.engine.model import (
     Decline,
     Leg,
     Ring,
-    Segment,
     Visit,
 )
 from schemas.events import event_key
 
-Event = dict[str, Any]
-
 # Place in the first part of a millisecond, for what ends something; -1 for what begins something.
 _FIRST: Final[tuple[int, ...]] = (-1, -1, 3, -1, -1, 0, 1, 2, 4, 5)
 _REST: Final = 10
-_UNSURE: Final = 99
-
-_NO_EVENTS: Final[list[Event]] = []
-_NO_VISITS: Final[list[Visit]] = []
-_NO_LEGS: Final[list[Leg]] = []
-_NO_OPEN_LEGS: Final[dict[str, Leg]] = {}
-_NO_RINGS: Final[dict[str, Ring]] = {}
-_NO_DECLINES: Final[list[Decline]] = []
-_NO_SEGMENTS: Final[list[Segment]] = []
+MOST_RETURNS: Final = 3
 
 
-class Story:
-    """Events, visits, legs and rings of one contact, from its first event until it is forgotten.
+class Story(Kept):
+    """Tells the events of one contact.
 
-    ``born`` is the moment of the event that came first. It tells the stories of a contact apart: an
-    event of a forgotten one that is delivered again may become part of the next. ``start`` is the
-    moment of the earliest event.
-
-    The events of a contact that is over are wanted again only if another comes late, so `pack`
-    keeps them as bytes: a checkpoint takes them as they are. What they were told as is ``away``
-    then too, and its agents keep the time. A contact that ``returned`` may do so all day long (a
-    platform that calls all of them "anonymous"): what it was told as stays from then on.
+    What a contact that is over was told as is wanted again only if another event comes. So it is
+    put ``away``: its events stay, as bytes, which a checkpoint takes as they are, and its agents
+    keep the time. A contact that ``returns`` again and again (a platform that calls all of them
+    "anonymous") is not told anew each time: after `MOST_RETURNS` it stays as it was told.
     """
 
-    __slots__ = (
-        "away",
-        "born",
-        "contact",
-        "declines",
-        "due",
-        "events",
-        "frontier",
-        "inconsistent",
-        "legs",
-        "open_legs",
-        "packed",
-        "part",
-        "position",
-        "returned",
-        "rings",
-        "segments",
-        "start",
-        "visits",
-        "waiting",
-    )
+    __slots__ = ()
 
-    def __init__(self, contact: str, part: str, start: int) -> None:
-        self.contact = contact
-        self.part = part
-        self.born = start
-        self.start = start
-        self.events: list[Event] = []
-        self.packed: list[bytes] = []
-        self.away: bool = False
-        self.returned: bool = False
-        self._clear(start)
+    # --- what is over -------------------------------------------------------------------------
 
-    def _clear(self, start: int) -> None:
-        self.visits: list[Visit] = []
-        self.waiting: list[Visit] = []
-        self.legs: list[Leg] = []
-        self.open_legs: dict[str, Leg] = {}
-        self.rings: dict[str, Ring] = {}
-        self.declines: list[Decline] = []
-        self.segments: list[Segment] = []
-        self.inconsistent: int = 0
-        self.frontier: int = start - 1
-        self.position: int = _UNSURE
-        self.due: int = NEVER
+    def shrink(self, ledger: Ledger) -> None:
+        """Makes a contact that is over small, once its rows are made."""
+        if self.returns < MOST_RETURNS:
+            self.put_away(ledger)
+        else:
+            self._pack()
 
-    # --- events -------------------------------------------------------------------------------
-
-    def pack(self, ledger: Ledger) -> None:
-        """Keeps the events of a contact that is over as bytes, and the time with its agents."""
-        if self.events:
-            # A slice is as large as it must be: what `dumps` returns leaves a gap never filled.
-            self.packed.append(orjson.dumps(self.events)[1:-1])
-            self.events = []
-        if not (self.away or self.returned):
-            self._freeze(ledger)
-            self.put_away()
-
-    def _freeze(self, ledger: Ledger) -> None:
+    def put_away(self, ledger: Ledger) -> None:
+        """Leaves of a contact that is over its events alone, and the time with its agents."""
+        if self.away:
+            return
+        self._pack()
         for segment in self.segments:
             segment.agent.freeze(segment)
             ledger.dirty_parts[segment.agent.part] = None
         ledger.dirty_parts[self.part] = None
-
-    def put_away(self) -> None:
-        """Nothing is left but the packed events; what is empty is shared by all."""
-        self.away = True
-        self.events = _NO_EVENTS
-        self.visits, self.waiting = _NO_VISITS, _NO_VISITS
-        self.legs, self.open_legs = _NO_LEGS, _NO_OPEN_LEGS
-        self.rings, self.declines, self.segments = _NO_RINGS, _NO_DECLINES, _NO_SEGMENTS
-        self.due = NEVER
-
-    def saved(self) -> bytes:
-        """All events in their order, as a JSON array."""
-        if not self.packed:
-            return orjson.dumps(self.events)
-        rest = [orjson.dumps(self.events)[1:-1]] if self.events else []
-        return b"[" + b",".join(self.packed + rest) + b"]"
-
-    def _unpack(self) -> None:
-        if self.packed:
-            self.events = orjson.loads(self.saved())
-            self.packed = []
+        self._empty()
 
     def _return(self, ledger: Ledger) -> None:
         """Makes of the events again what was put away, and counts nothing a second time."""
-        self.away, self.returned = False, True
+        self.away = False
+        self.returns += 1
         ledger.books.silent = True
-        self.retell(ledger)
-        ledger.books.silent = False
+        try:
+            self.retell(ledger)
+        finally:
+            ledger.books.silent = False
         for segment in self.segments:
             segment.agent.thaw(segment)
         ledger.forget_told(self.visits, self.legs, self.declines)
@@ -192,7 +118,7 @@ class Story:
         elif _FIRST[code] < 0:
             self.position = _REST + code
         else:
-            self.position = _UNSURE if code == DECLINED else _FIRST[code]
+            self.position = UNSURE if code == DECLINED else _FIRST[code]
 
     def _follows(self, code: int) -> bool:
         """Whether an event stands after all others of the last millisecond."""
@@ -260,7 +186,7 @@ class Story:
         for place, key, event in sorted(enders, key=_by_place):
             code = CODES[event["type"]]
             if self._ends(event, code, events) and self._apply(event, at, code, ledger):
-                self.position = _UNSURE if code == DECLINED else max(self.position, place)
+                self.position = UNSURE if code == DECLINED else max(self.position, place)
             else:
                 rest.append((code, key, event))
         self._tell_rest(sorted(rest, key=_by_place), at, ledger)
@@ -269,8 +195,8 @@ class Story:
         for code, _, event in rest:
             if not self._apply(event, at, code, ledger):
                 self.inconsistent += 1
-            if code == DECLINED or self.position == _UNSURE:
-                self.position = _UNSURE
+            if code == DECLINED or self.position == UNSURE:
+                self.position = UNSURE
             else:
                 self.position = _REST + code
 
@@ -484,7 +410,7 @@ class Story:
         self.due = min(left, default=NEVER)
 
     def _expired(self, at: int) -> None:
-        self.position = _UNSURE
+        self.position = UNSURE
         if at > self.frontier:
             self.frontier = at
 
@@ -506,10 +432,6 @@ class Story:
         if at > self.due:
             self.expire(at, ledger)
         return self.is_over() and self.frontier + lateness < at
-
-    def is_over(self) -> bool:
-        """Nobody waits and nobody serves."""
-        return not self.waiting and not self.open_legs
 
 
 def _ts(event: Event) -> int:

@@ -11,8 +11,8 @@ from tests.engine import stories as s
 from tests.engine.figures import figures
 from tests.engine.subjects import frame, tick
 
-SAVED = Path(__file__).parent / "data" / "state-version-1.json"
-"""Of the first four of `frames`; `parts` in base64."""
+DATA = Path(__file__).parent / "data"
+"""States of the first frames of `frames` or `nested`: parts in base64."""
 
 SETTINGS = s.site(lateness_ms=10_000)
 
@@ -55,10 +55,38 @@ def fed(engine: Site, offset: int, rest: list[Frame]) -> Site:
     return engine
 
 
+def restored(name: str) -> Site:
+    saved = orjson.loads((DATA / name).read_bytes())
+    return Site.restore({k: base64.b64decode(v) for k, v in saved.items()})
+
+
+def nested() -> list[Frame]:
+    """Two contacts of an agent, forgotten in the order in which they began and not ended."""
+    long = [s.queued(1_000, "a"), s.answered(2_000, "a"), s.wrapped(60_000, "a")]
+    short = [s.queued(3_000, "b"), s.answered(4_000, "b"), s.wrapped(20_000, "b")]
+    later = [s.queued(650_000, "c"), s.answered(651_000, "c"), s.wrapped(655_000, "c")]
+    late = [s.state(645_000, "available"), s.released(653_000, "c")]
+    batches = [sorted(long + short, key=lambda event: event["ts"]), later, late]
+    return [frame(events, 1_000, 100 * n) for n, events in enumerate(batches)] + [tick(700_000)]
+
+
+def test_a_state_of_version_2_goes_on() -> None:
+    """Its ended segments lie in the order in which their contacts were forgotten."""
+    all_of_it = nested()
+    old = restored("state-version-2.json")
+    assert [end for _, _, end in old.ledger.agents["ann"].past_spans()] == [
+        *(20_000, 20_000),
+        *(60_000, 60_000),
+    ]
+    fed(old, 2, all_of_it[2:])
+    new = fed(Site(SETTINGS), 0, all_of_it)
+    assert old.ledger.agents["ann"].intervals == new.ledger.agents["ann"].intervals
+    assert figures(old.view()) == figures(new.view())
+
+
 def test_a_state_of_version_1_goes_on() -> None:
-    parts = {k: base64.b64decode(v) for k, v in orjson.loads(SAVED.read_bytes()).items()}
     all_of_it = frames()
-    old = Site.restore(parts)
+    old = restored("state-version-1.json")
     assert figures(old.view()) == figures(fed(Site(SETTINGS), 0, all_of_it[:4]).view())
     ann = old.ledger.agents["ann"]
     assert ann.reports

@@ -8,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.engine import Site
+from pipeline.engine.story import MOST_RETURNS
 from schemas.frames import Frame
 from tests.engine import stories as s
+from tests.engine.figures import figures
 from tests.engine.profile import examples
 from tests.engine.strategies import LOOK, Fed, Told, deliveries, fed, raw_log, told
 from tests.engine.subjects import frame, tick
-from tests.engine.test_properties import HOUR, numbered
+from tests.engine.test_properties import HOUR, Checkpoints, numbered
 
 Row = dict[str, Any]
 Kept = dict[tuple[Any, ...], Row]
@@ -28,7 +30,7 @@ KEYS = {
 }
 FACTS = ("visits", "legs", "declines", "agent_intervals")
 BY_ARRIVAL = ("story", "team")
-"""A story is named by which event came first; a leg's team is what was known when it was told."""
+"""A story is named by the event that came first; a leg's row is not made anew for another team."""
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -130,12 +132,50 @@ def test_a_contact_that_comes_back_again_and_again_is_told_once() -> None:
     """A platform may give all its callers the same name."""
     engine = Site(s.site())
     store: Kept = {}
-    for n in range(4):
+    for n in range(6):
         at = 2_000 + n * 20_000
         call = [s.queued(at, "a"), s.answered(at + 3_000, "a"), s.wrapped(at + 9_000, "a")]
         keep(store, engine, [(n, frame(call, at, 10 * n))])
     story = engine.stories["a"]
-    assert story.returned
-    assert [visit.queued_at for visit in story.visits] == [2_000, 22_000, 42_000, 62_000]
-    assert len([key for key in standing(store) if key[0] == "legs"]) == 4
-    assert engine.view()["queues"]["sales"]["voice"]["windows"]["total"]["handled"] == 4
+    assert story.returns == MOST_RETURNS
+    assert [visit.queued_at for visit in story.visits] == [2_000 + n * 20_000 for n in range(6)]
+    assert len([key for key in standing(store) if key[0] == "legs"]) == 6
+    assert engine.view()["queues"]["sales"]["voice"]["windows"]["total"]["handled"] == 6
+
+
+def test_agents_time_is_saved_with_the_contact_that_is_put_away() -> None:
+    """A look ends what is stuck between two frames; a checkpoint follows, then it is put away."""
+    engine, parts = Site(s.site(stuck_after_ms=20_000)), Checkpoints()
+    engine.apply(frame([s.queued(1_000, "a"), s.answered(2_000, "a")], 1_000), 0)
+    for n, now in enumerate((22_000, 23_000), 1):
+        engine.advance(now)
+        engine.view()
+        parts.write(engine)
+        engine.apply(tick(now), n)
+        parts.write(engine)
+    assert engine.stories["a"].away
+    restored = Site.restore(parts.parts)
+    for one in (engine, restored):
+        one.apply(frame([s.state(1_500, "not_ready")], 23_000, 10), 3)
+    assert figures(restored.view()) == figures(engine.view())
+    assert engine.view()["all"]["windows"]["total"]["talk_ms"] == 20_000
+
+
+def test_how_often_a_contact_came_back_is_not_forgotten_in_a_restart() -> None:
+    """It decides how agents' time is booked, and so which rows of zeros there are."""
+    calls = [
+        [s.queued(at, "a"), s.answered(at + 1_000, "a"), s.wrapped(at + 2_000, "a")]
+        for at in range(1_000, 60_000, 10_000)
+    ]
+    frames = numbered(frame(call, call[0]["ts"], 10 * n) for n, call in enumerate(calls))
+    frames += [(6, tick(64_000))]
+    again = [s.answered(75_000, "a"), s.wrapped(75_000, "a")]
+    frames += [(7, frame(again, 110_000, 100)), (8, tick(140_000))]
+    once: Kept = {}
+    keep(once, Site(s.site()), frames)
+    for cut in range(1, 8):
+        restarted: Kept = {}
+        engine = Site(s.site())
+        keep(restarted, engine, frames[:cut])
+        keep(restarted, Site.restore(engine.all_parts()), frames[cut:])
+        assert restarted == once, cut
