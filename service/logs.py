@@ -91,12 +91,17 @@ def hide(*secrets: str) -> None:
             _secrets.update({secret, quote(secret, safe=""), repr(secret)[1:-1]})
 
 
-def configure(role: str, config: Config, environ: Mapping[str, str] = os.environ) -> None:
-    """Log to standard error as `log_level` and `log_format` say, as this role."""
+def configure(
+    role: str, config: Config, environ: Mapping[str, str] = os.environ, site: str = ""
+) -> None:
+    """Log to standard error as `log_level` and `log_format` say, as this role.
+
+    A process of one `site`, as collectors are, need not name it in each line.
+    """
     hide(*_known_secrets(config, environ))
     handler = logging.StreamHandler()
     handler.addFilter(Sparingly())
-    handler.setFormatter(formatter(role, config.log_format))
+    handler.setFormatter(formatter(role, config.log_format, site))
     logging.basicConfig(level=config.log_level, handlers=[handler], force=True)
     for name in FOREIGN:
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -113,9 +118,9 @@ def _log_uncaught(
     log.critical("the process ends: %s", kind.__name__, exc_info=(kind, error, traceback))
 
 
-def formatter(role: str, form: str) -> logging.Formatter:
+def formatter(role: str, form: str, site: str = "") -> logging.Formatter:
     """The form of lines: `text` or `json`."""
-    return JsonFormatter(role) if form == "json" else TextFormatter(role)
+    return JsonFormatter(role, site) if form == "json" else TextFormatter(role, site)
 
 
 def one_line(text: str) -> str:
@@ -166,9 +171,15 @@ class Sparingly(logging.Filter):
 class _Formatter(logging.Formatter):
     """What both forms share."""
 
-    def __init__(self, role: str) -> None:
+    def __init__(self, role: str, site: str = "") -> None:
         super().__init__()
         self.role = role
+        self.own: Place = {"site": site} if site else {}
+
+    def place(self, record: logging.LogRecord) -> Mapping[str, Any]:
+        """The fields of a line; what the call does not name is the process's own."""
+        found = getattr(record, "about", None)
+        return {**self.own, **found} if isinstance(found, Mapping) else self.own
 
     def when(self, record: logging.LogRecord) -> str:
         """The moment in UTC, to the millisecond."""
@@ -197,7 +208,7 @@ class TextFormatter(_Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line or lines of a record."""
-        place = _place_of(record)
+        place = self.place(record)
         words = " ".join(f"{name}={_word(place[name])}" for name in FIELDS if name in place)
         head = f"{self.when(record)} {record.levelname} {self.role} {record.name}"
         told = f"{head} [{words}]" if words else head
@@ -220,7 +231,7 @@ class JsonFormatter(_Formatter):
             "logger": record.name,
             "message": _shown(self.said(record)),
         }
-        place = _place_of(record)
+        place = self.place(record)
         for name in FIELDS:
             if name in place:
                 value = place[name]
@@ -229,11 +240,6 @@ class JsonFormatter(_Formatter):
         if trouble:
             line["exception"] = "\n".join(_shown(part) for part in trouble.split("\n"))
         return orjson.dumps(line, default=repr).decode()
-
-
-def _place_of(record: logging.LogRecord) -> Mapping[str, Any]:
-    found = getattr(record, "about", None)
-    return found if isinstance(found, Mapping) else {}
 
 
 def _word(value: object) -> str:

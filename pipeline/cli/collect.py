@@ -54,7 +54,7 @@ def queue_log(
             await collector.collect(job, door)
 
     try:
-        run_process("collector", run)
+        run_process("collector", run, site)
     except (DoorRefused, PositionError, OSError) as error:
         logging.getLogger(__name__).error("%s", error)
         raise typer.Exit(1) from None
@@ -88,7 +88,7 @@ def five9(
             await collector.Collector(account, site, door).run()
 
     try:
-        run_process("collector", run)
+        run_process("collector", run, site)
     except (DoorRefused, collector.Five9Refused, OSError) as error:
         logging.getLogger(__name__).error("%s", error)
         raise typer.Exit(1) from None
@@ -208,7 +208,7 @@ def _follow(name: str, source: str, open_session: Open, site: str, to: str) -> N
             await link.collect(name, open_session, Outbox(door, site))
 
     try:
-        run_process("collector", run)
+        run_process("collector", run, site)
     except (DoorRefused, link.LoginRefused, ConfigError) as error:
         logging.getLogger(__name__).error("%s", error)
         raise typer.Exit(1) from None

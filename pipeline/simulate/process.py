@@ -15,13 +15,13 @@ from service.logs import configure
 log = logging.getLogger(__name__)
 
 
-def run_process(name: str, run: Callable[[Config], Awaitable[None]]) -> None:
+def run_process(name: str, run: Callable[[Config], Awaitable[None]], site: str = "") -> None:
     """Run until the feed ends or the process is told to stop; errors of `run` are raised.
 
-    `name` is what the lines of its log call it.
+    `name` is what the lines of its log call it, `site` whose they are if it has just one.
     """
     config = Config.from_env(os.environ)
-    configure(name, config)
+    configure(name, config, site=site)
     asyncio.run(_until_stopped(run, config))
 
 

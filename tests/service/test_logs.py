@@ -70,6 +70,15 @@ def test_json_has_the_fields_as_keys() -> None:
     }
 
 
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_process_of_one_site_names_it_in_every_line(form: str) -> None:
+    own = logs.formatter("collector", form, "north")
+    assert "north" in own.format(record("connected"))
+    there = own.format(record("connected", **about(site="south", offset=3)))
+    assert "south" in there
+    assert "north" not in there
+
+
 def test_an_exception_is_a_field_and_in_text_its_lines_are_indented() -> None:
     error = raised(ValueError("one\n2026-03-02T09:15:00.123Z ERROR door door: forged"))
     told = parsed(record("failed", **error))
