@@ -25,7 +25,7 @@ from schemas.settings import SiteSettings, parse_site
 
 SWEEP_MS = 600_000
 STORY_PART_MS = 300_000
-STORY_PARTS = 64
+STORY_PARTS = 48
 _FIXED = ("pane_ms", "time_zone", "anchor")
 
 
