@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pipeline.engine import Site
 from pipeline.engine.story import MOST_RETURNS
 from schemas.frames import Frame
+from sinks.clickhouse.backfill import CONTACTS, IDENTITY
 from tests.engine import stories as s
 from tests.engine.figures import figures
 from tests.engine.profile import examples
@@ -20,15 +21,8 @@ from tests.engine.test_properties import HOUR, Checkpoints, numbered
 Row = dict[str, Any]
 Kept = dict[tuple[Any, ...], Row]
 
-KEYS = {
-    "visits": ("contact", "queued_at", "queue", "story"),
-    "legs": ("contact", "answered_at", "agent", "story"),
-    "declines": ("contact", "declined_at", "agent", "ordinal", "story"),
-    "agent_intervals": ("started_at", "agent"),
-    "queue_panes": ("pane_start", "queue", "channel"),
-    "team_panes": ("pane_start", "team"),
-}
-FACTS = ("visits", "legs", "declines", "agent_intervals")
+FACTS = (*CONTACTS, "agent_intervals")
+TABLES = (*FACTS, "queue_panes", "team_panes")
 BY_ARRIVAL = ("story", "team")
 """A story is named by the event that came first; a leg's row is not made anew for another team."""
 
@@ -40,8 +34,8 @@ def keep(store: Kept, engine: Site, frames: Iterable[tuple[int, Frame]]) -> None
     for offset, one in frames:
         for table, rows in engine.apply(one, offset).rows.items():
             for row in rows:
-                if table in KEYS:
-                    store[(table, *(row[name] for name in KEYS[table]))] = row
+                if table in TABLES:
+                    store[(table, *(row[name] for name in IDENTITY[table]))] = row
 
 
 def standing(store: Kept) -> Kept:
