@@ -92,7 +92,7 @@ def memory(result: Json) -> str:
 
 def soak_table(result: Json) -> list[str]:
     """Memory, slope, descriptors and CPU of each process."""
-    rows = ["| | MiB first | last | most | MiB/h, second half | descriptors | cores |",
+    rows = ["| | MiB first | last | most | MiB/h, warm | descriptors, warm | cores |",
             "|---|---|---|---|---|---|---|"]  # fmt: skip
     for name, found in result["summary"]["processes"].items():
         sizes = " | ".join(
