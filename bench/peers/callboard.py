@@ -8,7 +8,9 @@ total, twenty counters for each queue and channel, who waits and for how long, w
 from __future__ import annotations
 
 import sys
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from operator import add, itemgetter
 from typing import Any, TextIO
 
@@ -31,6 +33,8 @@ from pipeline.engine.cells import QueueCell
 from schemas.frames import Frame
 from schemas.kpis import COUNTERS, TEAM_TIMES
 from schemas.settings import SiteSettings, parse_site
+
+Event = dict[str, Any]
 
 FRAME_EVENTS = 500
 _DAYS_MS = 7 * 86_400_000
@@ -68,7 +72,7 @@ class Callboard:
         self._look(edge)
         return self.taken
 
-    def _apply(self, events: list[dict[str, Any]]) -> None:
+    def _apply(self, events: list[Event]) -> None:
         offsets = list(range(self.taken, self.taken + len(events)))
         raw = (0, offsets[0], offsets[-1])
         frame = Frame(SITE, 0, events[0]["ts"], raw, events=events, offsets=offsets)
@@ -85,11 +89,11 @@ class Callboard:
         self._write_site(edge)
 
     def _write_queues(self, edge: int) -> None:
-        queues: dict[str, list[int]] = {}
+        queues: dict[str, tuple[int, ...]] = {}
         for cell in self.site.ledger.books.cells.values():
             figures = _figures(cell, edge)
             known = queues.get(cell.queue)  # the same queue in another channel
-            queues[cell.queue] = figures if known is None else _sum(known, figures)
+            queues[cell.queue] = figures if known is None else tuple(map(add, known, figures))
         for queue, figures in queues.items():
             if any(figures):
                 *counts, talk, hold, wrap = figures
@@ -98,7 +102,7 @@ class Callboard:
     def _write_site(self, edge: int) -> None:
         times = [0, 0]
         for team in self.site.ledger.books.teams.values():
-            for vector in (team.rolling(edge, PANE_MS)[_FIVE_MINUTES], team.open):
+            for vector in (team.window(_FIVE_MINUTES, edge, PANE_MS), team.open):
                 times[0] += sum(_BUSY(vector))
                 times[1] += sum(_IDLE(vector))
         if any(times):
@@ -111,31 +115,31 @@ def job_settings() -> SiteSettings:
     return parse_site({"site": SITE, "stuck_after_ms": _DAYS_MS, "defaults": limits}, "peers")
 
 
-def _figures(cell: QueueCell, edge: int) -> list[int]:
+def _figures(cell: QueueCell, edge: int) -> tuple[int, ...]:
     """The job's counters in five minutes; handle time still in its three parts."""
-    closed = cell.rolling(edge, PANE_MS)[_FIVE_MINUTES]
-    if cell.open is None:
-        return list(_COUNTED(closed))
-    return list(map(add, _COUNTED(closed), _COUNTED(cell.open)))
+    closed: tuple[int, ...] = _COUNTED(cell.window(_FIVE_MINUTES, edge, PANE_MS))
+    return closed if cell.open is None else tuple(map(add, closed, _COUNTED(cell.open)))
 
 
-def _sum(a: list[int], b: list[int]) -> list[int]:
-    return [x + y for x, y in zip(a, b, strict=True)]
-
-
-def _panes(lines: Iterable[bytes]) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+def _panes(lines: Iterable[bytes]) -> Iterator[tuple[int, list[Event]]]:
     """The decoded events of each pane that has any, with the edge that closes it."""
-    edge = 0
-    events: list[dict[str, Any]] = []
-    for line in lines:
-        event = orjson.loads(line)
-        if event["ts"] >= edge:
-            if events:
-                yield edge, events
-            edge, events = edge_after(event["ts"]), []
-        events.append(event)
-    if events:
-        yield edge, events
+    rest: list[Event] = []
+    for block in _blocks(lines):
+        rest += block
+        last = edge_after(rest[-1]["ts"])
+        while (edge := edge_after(rest[0]["ts"])) < last:
+            place = bisect_left(rest, edge, key=itemgetter("ts"))
+            yield edge, rest[:place]
+            del rest[:place]
+    if rest:
+        yield edge_after(rest[0]["ts"]), rest
+
+
+def _blocks(lines: Iterable[bytes]) -> Iterator[list[Event]]:
+    """Events decoded as many at a time as a frame has."""
+    lines = iter(lines)
+    while block := list(islice(lines, FRAME_EVENTS)):
+        yield orjson.loads(b"[" + b",".join(block) + b"]")
 
 
 def run(events: str, results: str) -> int:

@@ -19,7 +19,6 @@ from pipeline.engine.books import UNSET, Books
 from pipeline.engine.model import (
     HOLD,
     OPEN,
-    PLATFORM_STATES,
     RING,
     S_AVAILABLE,
     S_HOLD,
@@ -31,12 +30,13 @@ from pipeline.engine.model import (
     WRAP,
     Report,
     Segment,
+    said_state,
 )
 from schemas.events import event_key
 
 Interval = tuple[int, int, str]
 """Start (ms), state and team; it ends where the next one starts."""
-Changes = dict[int, tuple[list[tuple[int, int]], list[dict[str, Any]]]]
+Changes = dict[int, tuple[list[tuple[int, int]], list[Report]]]
 """By moment: kinds of segments that begin (+1) or end (-1), and what was said."""
 
 # An agent goes round in a few states; looking further back would cost more than it saves.
@@ -146,12 +146,12 @@ class Agent:
         at: int = event["ts"]
         if at <= self.base_at:
             return False
-        report = Report(at, self._shared(event))
+        report = self._report(event, at)
         reports = self.reports
         if not reports or at > reports[-1].at:
             reports.append(report)
             if at >= self.frontier and not self.dirty:
-                self._hear(report.said)
+                self._hear(report)
                 self.settle(at, books)
             else:
                 self.soil(at)
@@ -162,29 +162,29 @@ class Agent:
         self.soil(at)
         return True
 
-    def _shared(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """What the event says, as the dict of an earlier report where one says the same."""
+    def _report(self, event: Mapping[str, Any], at: int) -> Report:
+        """What the event says, in the dict of an earlier report where one says the same."""
         said = dict(event)
         del said["ts"]
-        state = said.get("state")
+        state = said_state(said)
         reports = self.reports
         last = len(reports) - 1
         for i in range(last, max(-1, last - _LOOK_BACK), -1):
-            known = reports[i].said
-            if known.get("state") == state and known == said:
-                return known
-        return said
+            known = reports[i]
+            if known.state == state and known.said == said:
+                return Report(at, known.said, state)
+        return Report(at, said, state)
 
-    def _hear(self, said: Mapping[str, Any]) -> None:
-        if said["type"] == "agent.state":
-            self._hear_state(said)
-        team = said.get("team")
+    def _hear(self, report: Report) -> None:
+        if report.state != S_NONE:
+            self._hear_state(report)
+        team = report.said.get("team")
         if team is not None:
             self.team = team
 
-    def _hear_state(self, said: Mapping[str, Any]) -> None:
-        self.platform = PLATFORM_STATES[said["state"]]
-        self.reason = said.get("reason", "")
+    def _hear_state(self, report: Report) -> None:
+        self.platform = report.state
+        self.reason = report.said.get("reason", "")
 
     def freeze(self, segment: Segment) -> None:
         """Nothing can change an ended segment any more, unless its contact is told again."""
@@ -251,8 +251,8 @@ class Agent:
         for at in sorted(changes):
             for kind, step in changes[at][0]:
                 self.count(kind, step)
-            for said in changes[at][1]:
-                self._hear(said)
+            for report in changes[at][1]:
+                self._hear(report)
             self._note(at)
 
     def _set_back(self, since: int) -> None:
@@ -262,8 +262,8 @@ class Agent:
         if self.base_at < since and self.intervals:
             self.team = self.intervals[-1][2]
         for report in reversed(self.reports):
-            if report.at < since and report.said["type"] == "agent.state":
-                self._hear_state(report.said)
+            if report.at < since and report.state != S_NONE:
+                self._hear_state(report)
                 return
 
     def _changes(self, since: int) -> Changes:
@@ -279,7 +279,7 @@ class Agent:
         for report in reversed(self.reports):
             if report.at < since:
                 break
-            changes.setdefault(report.at, ([], []))[1].insert(0, report.said)
+            changes.setdefault(report.at, ([], []))[1].insert(0, report)
         return changes
 
     def _spans_after(self, since: int) -> list[tuple[int, int, int]]:
@@ -333,7 +333,7 @@ class Agent:
     def _prune_reports(self, horizon: int) -> None:
         gone = 0
         while gone < len(self.reports) and self.reports[gone].at <= horizon:
-            self._rebase(self.reports[gone].said)
+            self._rebase(self.reports[gone])
             gone += 1
         if gone:
             self.base_at = max(self.base_at, self.reports[gone - 1].at)
@@ -350,11 +350,11 @@ class Agent:
             self.base_at = max(self.base_at, segment.end)
             del self.segments[segment]
 
-    def _rebase(self, said: Mapping[str, Any]) -> None:
-        if said["type"] == "agent.state":
-            self.base_state = PLATFORM_STATES[said["state"]]
-            self.base_reason = said.get("reason", "")
-        team = said.get("team")
+    def _rebase(self, report: Report) -> None:
+        if report.state != S_NONE:
+            self.base_state = report.state
+            self.base_reason = report.said.get("reason", "")
+        team = report.said.get("team")
         if team is not None:
             self.base_team = team
 
@@ -373,7 +373,7 @@ def _state(counts: list[int], platform: int) -> int:
 
 def _report_order(report: Report) -> tuple[int, bool, bytes]:
     event = {**report.said, "ts": report.at}
-    return (report.at, event["type"] != "agent.state", event_key(event))
+    return (report.at, report.state == S_NONE, event_key(event))
 
 
 def _common(old: list[Interval], new: list[Interval], known: int) -> int:

@@ -2,8 +2,8 @@
 
 A cell keeps a vector of integers per closed pane, the sum of all closed panes, and one running sum
 per rolling window: a pane that closes is added, the one that leaves is subtracted. That is done
-when somebody looks, and nobody does while history is read. The pane still open is kept apart, so
-that an event in order touches one integer.
+for a window when somebody looks at it, and nobody does while history is read. The pane still open
+is kept apart, so that an event in order touches one integer.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ LONGEST_MS: Final = 3_600_000
 STATES: Final = len(TEAM_TIMES)
 # Beyond so many panes the sums are quicker made anew than moved on.
 _FAR: Final = 40
+_NOT_SUMMED: Final = -(1 << 60)
 
 
 class Cell:
@@ -39,7 +40,7 @@ class Cell:
         self.touched: bool = False
         self.form: dict[str, Any] | None = None
         self._sums: list[list[int]] = []
-        self._summed: int = 0
+        self._summed: list[int] = []
 
     def sum_up(self, start: int, vector: list[int]) -> None:
         """Adds what closes with the pane that begins at ``start`` to the total."""
@@ -53,59 +54,54 @@ class Cell:
         """Corrects one integer of a closed pane and every sum that holds the pane."""
         _increase(self.panes[start], index, amount)
         _increase(self.total, index, amount)
-        if self._sums and start < self._summed - pane:
-            for i, window in enumerate(WINDOW_MS):
-                if start >= self._summed - window:
-                    _increase(self._sums[i], index, amount)
+        for i, summed in enumerate(self._summed):
+            if summed - WINDOW_MS[i] <= start < summed - pane:
+                _increase(self._sums[i], index, amount)
         for day, before in self.before.items():
             if start < day:
                 _increase(before, index, amount)
 
     def rolling(self, edge: int, pane: int) -> list[list[int]]:
-        """Sums of the closed panes of each rolling window at an edge."""
-        if not self._sums or edge - self._summed > _FAR * pane:
-            self._resum(edge, pane)
-        elif edge != self._summed:
-            self._slide(edge, pane)
-        self._summed = edge
-        return self._sums
+        """Sums of the closed panes of each rolling window at an edge; not to be kept."""
+        return [self.window(i, edge, pane) for i in range(len(WINDOW_MS))]
 
-    def _slide(self, edge: int, pane: int) -> None:
-        at = self._summed
+    def window(self, which: int, edge: int, pane: int) -> list[int]:
+        """The sum of the closed panes of one rolling window at an edge; not to be kept."""
+        if not self._sums:
+            self._sums = [[] for _ in WINDOW_MS]
+            self._summed = [_NOT_SUMMED] * len(WINDOW_MS)
+        summed = self._summed[which]
+        if edge - summed > _FAR * pane:
+            self._sums[which] = self._sum(WINDOW_MS[which], edge, pane)
+        elif edge != summed:
+            self._slide(which, summed, edge, pane)
+        self._summed[which] = edge
+        return self._sums[which]
+
+    def _slide(self, which: int, at: int, edge: int, pane: int) -> None:
+        sums, panes, window = self._sums[which], self.panes, WINDOW_MS[which]
         while at < edge:
-            entering = self.panes.get(at - pane)
+            entering = panes.get(at - pane)
             if entering is not None:
-                self._enter(entering)
-            for i, window in enumerate(WINDOW_MS):
-                leaving = self.panes.get(at - window)
-                if leaving is not None:
-                    take_away(self._sums[i], leaving)
+                add(sums, entering)
+            leaving = panes.get(at - window)
+            if leaving is not None:
+                take_away(sums, leaving)
             at += pane
 
-    def _enter(self, vector: list[int]) -> None:
-        for i, amount in enumerate(vector):
-            if amount:
-                for sums in self._sums:
-                    sums[i] = sums[i] + amount
-
-    def _resum(self, edge: int, pane: int) -> None:
-        sums = [[0] * self.width for _ in WINDOW_MS]
+    def _sum(self, window: int, edge: int, pane: int) -> list[int]:
+        sums = [0] * self.width
         for start, vector in self.panes.items():
-            if start < edge - pane:
-                # Each window holds the shorter ones: a pane goes into the shortest first.
-                for i, window in enumerate(WINDOW_MS):
-                    if start >= edge - window:
-                        add(sums[i], vector)
-                        break
-        for i in range(1, len(sums)):
-            add(sums[i], sums[i - 1])
-        self._sums = sums
+            if edge - window <= start < edge - pane:
+                add(sums, vector)
+        return sums
 
     def drop(self, start: int) -> None:
         """Forgets a pane that no window holds."""
         del self.panes[start]
-        if start >= self._summed - LONGEST_MS:
-            self._sums = []
+        for i, summed in enumerate(self._summed):
+            if start >= summed - WINDOW_MS[i]:
+                self._summed[i] = _NOT_SUMMED
 
     def begin_day(self, day: int, keep: int) -> None:
         """Notes what lay before midnight ``day``; ``keep`` is the earlier midnight still kept."""

@@ -6,6 +6,7 @@ These are plain records without behaviour. Moments are integer milliseconds sinc
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -87,13 +88,22 @@ class Segment:
 
 
 class Report:
-    """What a platform says of an agent: ``said`` is the event without its moment ``at``."""
+    """What a platform says of an agent: ``said`` is the event without its moment ``at``.
 
-    __slots__ = ("at", "said")
+    ``state`` is the state it tells, `S_NONE` if it tells none.
+    """
 
-    def __init__(self, at: int, said: dict[str, Any]) -> None:
+    __slots__ = ("at", "said", "state")
+
+    def __init__(self, at: int, said: dict[str, Any], state: int) -> None:
         self.at = at
         self.said = said
+        self.state = state
+
+
+def said_state(event: Mapping[str, Any]) -> int:
+    """The state of the platform that an ``agent.*`` event tells, `S_NONE` if it tells none."""
+    return PLATFORM_STATES[event["state"]] if event["type"] == "agent.state" else S_NONE
 
 
 class Visit:

@@ -14,7 +14,7 @@ import orjson
 
 from pipeline.engine.books import Books
 from pipeline.engine.cells import LONGEST_MS, Cell, QueueCell, TeamCell
-from pipeline.engine.model import Report
+from pipeline.engine.model import Report, said_state
 from schemas.settings import parse_site
 
 if TYPE_CHECKING:
@@ -324,13 +324,14 @@ def _restore_agents(site: Site, parts: Mapping[str, bytes]) -> None:
 
 def _reports(saved: Json) -> list[Report]:
     if "said" not in saved:
-        return [Report(event.pop("ts"), event) for event in saved["reports"]]
+        return [Report(event.pop("ts"), event, said_state(event)) for event in saved["reports"]]
     reports: list[Report] = []
     at = 0
     steps = saved["reports"]
     for i in range(0, len(steps), 2):
         at += steps[i]
-        reports.append(Report(at, saved["said"][steps[i + 1]]))
+        said = saved["said"][steps[i + 1]]
+        reports.append(Report(at, said, said_state(said)))
     return reports
 
 
