@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from agents_stream.tables import GROUP
 from pipeline.doctor.around import Around
@@ -15,6 +18,8 @@ from schemas.topics import ALERTS, FRAMES, RAW, ROWS
 MUCH = 1000
 """Records not read, above which it is looked whether they become fewer."""
 LOOK_S = 3.0
+_AGAIN_S = 0.2
+T = TypeVar("T")
 _GONE = ("", "Empty", "Dead")
 _MOVING = ("PreparingRebalance", "CompletingRebalance")
 
@@ -87,7 +92,8 @@ async def _look_again(around: Around, reader: _Reader, before: _Seen, told: str)
 
 async def _look(around: Around, reader: _Reader) -> _Seen:
     admin = await around.admin()
-    answers = await around.of_broker(admin.describe_consumer_groups([reader.group]))
+    asked = _patiently(lambda: admin.describe_consumer_groups([reader.group]))
+    answers = await around.of_broker(asked)
     described = [g for answer in answers for g in answer.to_object()["groups"]]
     committed = await around.of_broker(admin.list_consumer_group_offsets(reader.group))
     places: dict[int, Any] = {tp.partition: at for tp, at in committed.items()}
@@ -99,3 +105,12 @@ async def _look(around: Around, reader: _Reader) -> _Seen:
     members = len(described[0]["members"]) if described else 0
     lag = sum(max(0, end - at[n]) for n, (_, end) in ends.items())
     return _Seen(state, members, sum(at.values()), lag)
+
+
+async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
+    """The answer, once groups have a coordinator: a new broker has none until somebody asks."""
+    while True:
+        try:
+            return await ask()
+        except GroupCoordinatorNotAvailableError:
+            await asyncio.sleep(_AGAIN_S)

@@ -1,0 +1,132 @@
+"""What the doctor says of consumer groups on Apache Kafka: who reads, who is gone, who is stuck."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from agents_stream.tables import GROUP
+from pipeline.doctor import groups
+from pipeline.doctor.around import Around
+from pipeline.doctor.finding import Finding, State
+from pipeline.topics import ensure_topics
+from schemas.config import Config
+from schemas.topics import ALERTS, CHANGELOGS, FRAMES, RAW, ROWS, TOPICS
+from tests.kafka.server import KafkaServer, running_kafka
+
+PARTITIONS = 2
+INGEST, SINK, ALERT_SINK = "callboard-ingest-1", "callboard-sink-1", "callboard-sink-alerts-1"
+
+
+@pytest.fixture(scope="module")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
+    with running_kafka(tmp_path_factory.mktemp("kafka")) as started:
+        yield started
+
+
+@pytest.fixture
+async def config(kafka: KafkaServer) -> Config:
+    asked = Config(bootstrap=kafka.address, partitions=PARTITIONS, checkpoint_ms=1000, epoch=1)
+    await ensure_topics(asked.brokers, PARTITIONS, (*TOPICS, *CHANGELOGS))
+    return asked
+
+
+async def found(config: Config) -> dict[str, Finding]:
+    async with Around(config, {}, {}, frozenset()) as around:
+        return {finding.name: finding for finding in await groups.check(around)}
+
+
+@asynccontextmanager
+async def member(config: Config, group: str, topic: str) -> AsyncIterator[AIOKafkaConsumer]:
+    """A member of a group that has all partitions and has read nothing yet."""
+    consumer = AIOKafkaConsumer(
+        topic,
+        **config.brokers.arguments(),
+        group_id=group,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+    )
+    await consumer.start()
+    try:
+        while len(consumer.assignment()) < PARTITIONS:
+            await asyncio.sleep(0.05)
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def write(config: Config, topic: str, count: int) -> None:
+    """So many records, all on the first partition."""
+    async with AIOKafkaProducer(**config.brokers.arguments()) as producer:
+        sent = [await producer.send(topic, b"{}", partition=0) for _ in range(count)]
+        await asyncio.gather(*sent)
+
+
+async def commit(consumer: AIOKafkaConsumer, topic: str, offset: int) -> None:
+    await consumer.commit({TopicPartition(topic, 0): offset})
+
+
+async def test_on_a_new_broker_nobody_is_in_any_group(config: Config) -> None:
+    of = await found(config)
+    assert set(of) == {INGEST, GROUP, SINK, ALERT_SINK}
+    for name, role in ((INGEST, "ingest"), (GROUP, "worker"), (SINK, "sink")):
+        assert of[name].state is State.FAILED
+        assert "nobody reads" in of[name].told
+        assert of[name].todo.startswith(f"start {role}")
+
+
+async def test_who_reads_all_is_well_and_who_left_is_missed(config: Config) -> None:
+    await write(config, ALERTS, 5)
+    async with member(config, ALERT_SINK, ALERTS) as consumer:
+        behind = (await found(config))[ALERT_SINK]
+        await commit(consumer, ALERTS, 5)
+        done = (await found(config))[ALERT_SINK]
+    assert (behind.state, done.state) == (State.OK, State.OK)
+    assert f"1 member, 5 records of {ALERTS}" in behind.told
+    assert f"1 member, 0 records of {ALERTS}" in done.told
+    left = (await found(config))[ALERT_SINK]
+    assert left.state is State.FAILED
+    assert f"nobody reads; 0 members, 0 records of {ALERTS}" in left.told
+
+
+async def test_who_has_much_to_read_and_reads_none_of_it_is_stuck(config: Config) -> None:
+    await write(config, RAW, groups.MUCH + 1)
+    async with member(config, INGEST, RAW):
+        stuck = (await found(config))[INGEST]
+    assert stuck.state is State.FAILED
+    assert "stuck" in stuck.told
+    assert f"{groups.MUCH + 1:,} records" in stuck.told
+    assert "ingest" in stuck.todo
+
+
+async def test_who_catches_up_is_told_how_long_it_will_take(config: Config) -> None:
+    count = 3 * groups.MUCH
+    await write(config, FRAMES, count)
+    async with member(config, GROUP, FRAMES) as consumer:
+        looking = asyncio.create_task(found(config))
+        await asyncio.sleep(1)
+        await commit(consumer, FRAMES, groups.MUCH)
+        catching_up = (await looking)[GROUP]
+        await commit(consumer, FRAMES, count)
+        done = (await found(config))[GROUP]
+    assert catching_up.state is State.WARNING
+    assert "catching up" in catching_up.told
+    assert "wait: about" in catching_up.todo
+    assert done.state is State.OK
+
+
+async def test_who_will_not_be_done_within_an_hour_is_far_behind(config: Config) -> None:
+    count = 9 * groups.MUCH
+    await write(config, ROWS, count)
+    async with member(config, SINK, ROWS) as consumer:
+        looking = asyncio.create_task(found(config))
+        await asyncio.sleep(1)
+        await commit(consumer, ROWS, 1)
+        behind = (await looking)[SINK]
+    assert behind.state is State.WARNING
+    assert "far behind" in behind.told
+    assert behind.todo.startswith("more of sink")
