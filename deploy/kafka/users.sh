@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Makes the users of Kafka and gives them their rights; doing it again does no harm. It runs beside
-# the broker, in its network: only there is a listener without log-in.
+# Makes the users of Kafka, gives them their rights and takes away what they have beyond these; doing
+# it again does no harm. It runs beside the broker, in its network: only there is a listener without
+# log-in.
 # usage: users.sh            reads acls.txt beside it, and $SECRETS_DIR/kafka_<user>_password
 #        users.sh print      prints the commands without passwords and runs none
 set -euo pipefail
@@ -35,6 +36,38 @@ give_rights() {
   done < "$here/acls.txt"
 }
 
+# Lines of kind, name, pattern and operation: what acls.txt says, and what the broker says.
+wanted_rights() {
+  awk -v user="$1" '$1 == user {
+    n = split($4, operations, ",")
+    for (i = 5; i <= NF; i++) for (j = 1; j <= n; j++) print $2, $i, $3, operations[j]
+  }' "$here/acls.txt" | sort
+}
+
+given_rights() {
+  "$bin/kafka-acls.sh" --bootstrap-server "$server" --list --principal "User:$1" < /dev/null |
+    awk -F '[=,)]' '
+      /resourceType=/ { resource = tolower($2) " " $4 " " tolower($6) }
+      /host=\*,.*permissionType=ALLOW/ {
+        operation = ""
+        n = split(tolower($6), words, "_")
+        for (i = 1; i <= n; i++)
+          operation = operation toupper(substr(words[i], 1, 1)) substr(words[i], 2)
+        print resource, operation
+      }' | sort
+}
+
+take_rights() {
+  local given kind name pattern operation
+  given=$(given_rights "$1")
+  while read -r kind name pattern operation; do
+    echo "$1 may no longer $operation $kind $name"
+    run "$bin/kafka-acls.sh" --bootstrap-server "$server" --remove --force \
+      --allow-principal "User:$1" --operation "$operation" \
+      --resource-pattern-type "$pattern" "--$kind" "$name"
+  done < <(comm -13 <(wanted_rights "$1") <(echo "$given" | sed '/^$/d'))
+}
+
 users=$(grep -v '^#' "$here/acls.txt" | cut -d' ' -f1 | sort -u)
 # Every command is a JVM that mostly waits: the users are done side by side.
 jobs=()
@@ -43,7 +76,7 @@ for user in $users; do
     set_password "$user" print
     give_rights "$user"
   else
-    (set_password "$user"; give_rights "$user"; echo "$user has its rights") &
+    (set_password "$user"; give_rights "$user"; take_rights "$user"; echo "$user has its rights") &
     jobs+=($!)
   fi
 done
