@@ -84,8 +84,7 @@ def test_a_user_has_the_rights_of_the_file_and_no_longer_others(
     others = held(kafka, "kafka-ingest")
     assert others
     said = give(
-        f"{USER} topic literal Read,DescribeConfigs kpi.live\n"
-        f"{USER} group prefixed Read visitor-\n"
+        f"{USER} topic literal Read,DescribeConfigs kpi.live\n{USER} group prefixed Read visitor-\n"
     )
     assert "may no longer" not in said
     topic = {("kpi.live", READ), ("kpi.live", DESCRIBE_CONFIGS)}
