@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from array import array
 from bisect import insort
-from collections.abc import Mapping
 from typing import Any, Final
 
 from pipeline.engine.books import UNSET, Books
@@ -41,6 +40,8 @@ Changes = dict[int, tuple[list[tuple[int, int]], list[Report]]]
 
 # An agent goes round in a few states; looking further back would cost more than it saves.
 _LOOK_BACK: Final = 8
+# Numbers of ended segments that go into the array at once: one at a time costs several times more.
+_MOST_FRESH: Final = 48
 
 
 class Agent:
@@ -54,6 +55,7 @@ class Agent:
         "counts",
         "dirty",
         "dirty_from",
+        "fresh",
         "frontier",
         "id",
         "intervals",
@@ -79,8 +81,10 @@ class Agent:
         self.base_team: str = ""
         self.base_reason: str = ""
         self.segments: dict[Segment, None] = {}
-        # Kind, start and end of each segment that nothing can change, in the order of ends.
+        # Kind, start and end of each segment that nothing can change, in the order of ends; those
+        # that are `fresh` come last.
         self.past: array[int] = array("q")
+        self.fresh: list[int] = []
         self.counts: list[int] = [0, 0, 0, 0]
         self.intervals: list[Interval] = [(UNSET, S_NONE, "")]
         self.frontier: int = UNSET
@@ -162,9 +166,9 @@ class Agent:
         self.soil(at)
         return True
 
-    def _report(self, event: Mapping[str, Any], at: int) -> Report:
+    def _report(self, event: dict[str, Any], at: int) -> Report:
         """What the event says, in the dict of an earlier report where one says the same."""
-        said = dict(event)
+        said = event.copy()
         del said["ts"]
         state = said_state(said)
         reports = self.reports
@@ -191,17 +195,36 @@ class Agent:
         if segment not in self.segments:
             return
         del self.segments[segment]
-        past, place = self.past, self._place_of(segment.end)
-        if place == len(past):
-            past.extend((segment.kind, segment.start, segment.end))
-        else:
-            past[place:place] = array("q", (segment.kind, segment.start, segment.end))
+        end, fresh = segment.end, self.fresh
+        if not self._is_last(end):
+            self._lay_down()
+            place = self._place_of(end)
+            self.past[place:place] = array("q", (segment.kind, segment.start, end))
+            return
+        fresh.append(segment.kind)
+        fresh.append(segment.start)
+        fresh.append(end)
+        if len(fresh) >= _MOST_FRESH:
+            self._lay_down()
+
+    def _is_last(self, end: int) -> bool:
+        """Whether no ended segment ends after this moment."""
+        if self.fresh:
+            return end >= self.fresh[-1]
+        return not self.past or end >= self.past[-1]
+
+    def _lay_down(self) -> None:
+        if self.fresh:
+            self.past.fromlist(self.fresh)
+            self.fresh.clear()
+
+    def put_back(self, spans: list[int]) -> None:
+        """Kind, start and end of ended segments, in the order of ends, as they were saved."""
+        self.past.fromlist(spans)
 
     def _place_of(self, end: int) -> int:
         """Where a segment with this end belongs in the past, behind all that end then."""
         past = self.past
-        if not past or past[-1] <= end:
-            return len(past)
         low, high = 0, len(past) // 3
         while low < high:
             middle = (low + high) // 2
@@ -213,6 +236,7 @@ class Agent:
 
     def thaw(self, segment: Segment) -> None:
         """A segment that is told again may change once more."""
+        self._lay_down()
         past = self.past
         i = self._place_of(segment.end) - 3
         while i >= 0 and past[i + 2] == segment.end:
@@ -284,6 +308,7 @@ class Agent:
 
     def _spans_after(self, since: int) -> list[tuple[int, int, int]]:
         spans: list[tuple[int, int, int]] = []
+        self._lay_down()
         past = self.past
         i = len(past) - 3
         while i >= 0 and past[i + 2] > since:
@@ -296,6 +321,7 @@ class Agent:
 
     def past_spans(self) -> list[tuple[int, int, int]]:
         """Kind, start and end (ms) of each segment that nothing can change any more."""
+        self._lay_down()
         past = self.past
         return [(past[i], past[i + 1], past[i + 2]) for i in range(0, len(past), 3)]
 
@@ -340,6 +366,7 @@ class Agent:
             del self.reports[:gone]
 
     def _prune_segments(self, horizon: int) -> None:
+        self._lay_down()
         gone, past = 0, self.past
         while gone < len(past) and past[gone + 2] <= horizon:
             gone += 3

@@ -102,7 +102,7 @@ class Ledger:
         """Marks an agent as about to change, for rows, board and checkpoint."""
         self.dirty_parts[agent.part] = None
         self.live_agents[agent.id] = None
-        if not agent.noted:
+        if self.rows and not agent.noted:
             agent.note()
             self.changed_agents.append(agent)
 
@@ -174,7 +174,7 @@ class Ledger:
         if stuck < self.stuck_due:
             self.stuck_due = stuck
         self.books.add(visit.cell, visit.queued_at, c.OFFERED, 1)
-        self.changed_visits[visit] = None
+        self.note_visit(visit)
 
     def await_threshold(self, visit: Visit) -> None:
         """Have `count_missed` look at a waiting visit when its threshold passes."""
@@ -194,7 +194,7 @@ class Ledger:
         elif not visit.missed and at > due:
             self.miss(visit, 1)
         self.book_outcome(visit, 1)
-        self.changed_visits[visit] = None
+        self.note_visit(visit)
 
     def miss(self, visit: Visit, sign: int) -> None:
         """The threshold passed while the visit still waited."""
@@ -268,7 +268,7 @@ class Ledger:
 
     def serve(self, leg: Leg, step: int) -> None:
         """A leg begins (+1) or stops (-1) to talk."""
-        self.changed_legs[leg] = None
+        self.note_leg(leg)
         if leg.cell is not None:
             leg.cell.in_service += step
             self.books.touch(leg.cell)
@@ -307,7 +307,8 @@ class Ledger:
         """Writes a declined ring."""
         self.books.add(decline.cell, decline.at, c.DECLINED, sign)
         if sign > 0:
-            self.changed_declines[decline] = None
+            if self.rows:
+                self.changed_declines[decline] = None
             return
         self.changed_declines.pop(decline, None)
         about = (decline.queue, decline.channel, decline.agent)
@@ -317,6 +318,18 @@ class Ledger:
     def _withdraw(self, key: RowKey, about: tuple[str, str, str]) -> None:
         if self.rows:
             self.withdrawn[key] = about
+
+    # --- rows -----------------------------------------------------------------------------------
+
+    def note_visit(self, visit: Visit) -> None:
+        """The row of a visit is to be told."""
+        if self.rows:
+            self.changed_visits[visit] = None
+
+    def note_leg(self, leg: Leg) -> None:
+        """The row of a leg is to be told."""
+        if self.rows:
+            self.changed_legs[leg] = None
 
     def forget_told(self, visits: list[Visit], legs: list[Leg], declines: list[Decline]) -> None:
         """Drops the notes on what was told again as the rows know it."""

@@ -6,7 +6,6 @@ These are plain records without behaviour. Moments are integer milliseconds sinc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -101,7 +100,7 @@ class Report:
         self.state = state
 
 
-def said_state(event: Mapping[str, Any]) -> int:
+def said_state(event: dict[str, Any]) -> int:
     """The state of the platform that an ``agent.*`` event tells, `S_NONE` if it tells none."""
     return PLATFORM_STATES[event["state"]] if event["type"] == "agent.state" else S_NONE
 

@@ -319,7 +319,7 @@ def _restore_agents(site: Site, parts: Mapping[str, bytes]) -> None:
             agent.base_at = saved.get("base_at", start)
             agent.soil(agent.base_at)
             agent.reports = _reports(saved)
-            agent.past.extend(_past(saved))
+            agent.put_back(_past(saved))
 
 
 def _reports(saved: Json) -> list[Report]:

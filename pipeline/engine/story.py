@@ -358,7 +358,7 @@ class Story(Kept):
             self._end_hold(leg, at)
             leg.segment = ledger.turn_segment(leg.segment, TALK, at)
         self.segments.append(leg.segment)
-        ledger.changed_legs[leg] = None
+        ledger.note_leg(leg)
         return True
 
     def _end_hold(self, leg: Leg, at: int) -> None:
@@ -389,7 +389,7 @@ class Story(Kept):
         del self.open_legs[leg.agent]
         ledger.close_segment(leg.segment, at)
         ledger.book_handled(leg, 1)
-        ledger.changed_legs[leg] = None
+        ledger.note_leg(leg)
 
     # --- the end ------------------------------------------------------------------------------
 
@@ -425,7 +425,7 @@ class Story(Kept):
         leg.wrapped_at = at
         del self.open_legs[leg.agent]
         ledger.close_segment(leg.segment, at)
-        ledger.changed_legs[leg] = None
+        ledger.note_leg(leg)
 
     def forgotten(self, at: int, lateness: int, ledger: Ledger) -> bool:
         """Whether the site, at its time ``at``, no longer remembers the contact."""
