@@ -12,13 +12,12 @@ help:           ## list the targets
 demo: $(READY) $(ENGINE)  ## the embedded stack on a real bank's day, as if it were today
 	$(BIN)/callboard up
 
-# One process more than there are cores: tests that start roles wait as much as they work.
 test: $(READY) $(ENGINE)  ## lint, types, import rules and all tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -n $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)')
+	$(BIN)/python -m pytest -n auto
 
 check: $(READY)  ## lint, types and import rules only
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

@@ -1,8 +1,9 @@
 """The job by callboard's own engine, as `callboard replay` runs it: frames of decoded events.
 
 The figures are read from the engine's rolling sums where the board's publication reads them. The
-engine does far more than the job: stories that may be told anew, four rolling windows, today and
-total, twenty counters for each queue and channel, who waits and for how long, what each agent does.
+engine does far more than the job: stories that may be told anew, today and total, twenty counters
+for each queue and channel, who waits and for how long, what each agent does. Of its four rolling
+windows only the one that is looked at is moved on.
 """
 
 from __future__ import annotations
@@ -122,7 +123,10 @@ def _figures(cell: QueueCell, edge: int) -> tuple[int, ...]:
 
 
 def _panes(lines: Iterable[bytes]) -> Iterator[tuple[int, list[Event]]]:
-    """The decoded events of each pane that has any, with the edge that closes it."""
+    """The decoded events of each pane that has any, with the edge that closes it.
+
+    Lines are in the order of time.
+    """
     rest: list[Event] = []
     for block in _blocks(lines):
         rest += block

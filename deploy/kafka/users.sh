@@ -11,6 +11,14 @@ server=${KAFKA_SERVER:-127.0.0.1:9090}
 export KAFKA_HEAP_OPTS=${KAFKA_HEAP_OPTS:--Xmx96m}
 if [ "${1:-}" = print ]; then run() { echo "$*"; }; else run() { "$@" < /dev/null > /dev/null; }; fi
 
+# Of rights; Kafka's command says on stdout why it fails.
+acls() {
+  local said
+  said=$("$bin/kafka-acls.sh" --bootstrap-server "$server" "$@" < /dev/null) ||
+    { echo "$said" >&2; return 1; }
+  echo "$said"
+}
+
 set_password() {
   local name=${1#kafka-}
   local credentials
@@ -31,41 +39,63 @@ give_rights() {
     local words=()
     for operation in ${operations//,/ }; do words+=(--operation "$operation"); done
     for name in $names; do words+=("--$kind" "$name"); done
-    run "$bin/kafka-acls.sh" --bootstrap-server "$server" --add --allow-principal "User:$user" \
-      --resource-pattern-type "$pattern" "${words[@]}"
+    words=(--add --allow-principal "User:$user" --resource-pattern-type "$pattern" "${words[@]}")
+    if [ "${2:-}" = print ]; then
+      echo "$bin/kafka-acls.sh --bootstrap-server $server ${words[*]}"
+    else
+      acls "${words[@]}" > /dev/null
+    fi
   done < "$here/acls.txt"
 }
 
-# Lines of kind, name, pattern and operation: what acls.txt says, and what the broker says.
+# Rights as lines of kind, pattern, operation and name: what acls.txt says, and what the broker says
+# of rights from any host. Kinds that the file does not know, like tokens, are nobody's business here.
 wanted_rights() {
   awk -v user="$1" '$1 == user {
     n = split($4, operations, ",")
-    for (i = 5; i <= NF; i++) for (j = 1; j <= n; j++) print $2, $i, $3, operations[j]
-  }' "$here/acls.txt" | sort
+    for (i = 5; i <= NF; i++) for (j = 1; j <= n; j++) print $2 "\t" $3 "\t" operations[j] "\t" $i
+  }' "$here/acls.txt"
 }
 
 given_rights() {
-  "$bin/kafka-acls.sh" --bootstrap-server "$server" --list --principal "User:$1" < /dev/null |
-    awk -F '[=,)]' '
-      /resourceType=/ { resource = tolower($2) " " $4 " " tolower($6) }
-      /host=\*,.*permissionType=ALLOW/ {
-        operation = ""
-        n = split(tolower($6), words, "_")
-        for (i = 1; i <= n; i++)
-          operation = operation toupper(substr(words[i], 1, 1)) substr(words[i], 2)
-        print resource, operation
-      }' | sort
+  awk '
+    match($0, /resourceType=[A-Z_]+, name=.*, patternType=[A-Z]+\)/) {
+      kind = $0
+      sub(/.*resourceType=/, "", kind)
+      sub(/,.*/, "", kind)
+      name = $0
+      sub(/.*resourceType=[A-Z_]+, name=/, "", name)
+      pattern = name
+      sub(/, patternType=[A-Z]+\).*/, "", name)
+      sub(/.*, patternType=/, "", pattern)
+      sub(/\).*/, "", pattern)
+    }
+    /host=\*, .*permissionType=ALLOW/ && (kind == "TOPIC" || kind == "GROUP") {
+      sub(/.*operation=/, "")
+      sub(/,.*/, "")
+      n = split(tolower($0), words, "_")
+      operation = ""
+      for (i = 1; i <= n; i++)
+        operation = operation toupper(substr(words[i], 1, 1)) substr(words[i], 2)
+      print tolower(kind) "\t" tolower(pattern) "\t" operation "\t" name
+    }' <<< "$1"
 }
 
+# In assignments, each of which ends the script if it fails: nothing is taken on half an answer.
 take_rights() {
-  local given kind name pattern operation
-  given=$(given_rights "$1")
-  while read -r kind name pattern operation; do
+  local wanted listed given beyond kind pattern operation name
+  wanted=$(wanted_rights "$1")
+  [ -n "$wanted" ] || { echo "acls.txt says nothing of $1" >&2; return 1; }
+  listed=$(acls --list --principal "User:$1")
+  given=$(given_rights "$listed")
+  beyond=$(awk 'NR == FNR { wanted[$0]; next } $0 != "" && !($0 in wanted)' \
+    <(echo "$wanted") <(echo "$given"))
+  while IFS=$'\t' read -r kind pattern operation name; do
+    [ -n "$kind" ] || continue
+    acls --remove --force --allow-principal "User:$1" --operation "$operation" \
+      --resource-pattern-type "$pattern" "--$kind" "$name" > /dev/null
     echo "$1 may no longer $operation $kind $name"
-    run "$bin/kafka-acls.sh" --bootstrap-server "$server" --remove --force \
-      --allow-principal "User:$1" --operation "$operation" \
-      --resource-pattern-type "$pattern" "--$kind" "$name"
-  done < <(comm -13 <(wanted_rights "$1") <(echo "$given" | sed '/^$/d'))
+  done <<< "$beyond"
 }
 
 users=$(grep -v '^#' "$here/acls.txt" | cut -d' ' -f1 | sort -u)
@@ -74,7 +104,7 @@ jobs=()
 for user in $users; do
   if [ "${1:-}" = print ]; then
     set_password "$user" print
-    give_rights "$user"
+    give_rights "$user" print
   else
     (set_password "$user"; give_rights "$user"; take_rights "$user"; echo "$user has its rights") &
     jobs+=($!)

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
-from aiokafka.errors import GroupCoordinatorNotAvailableError
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupIdNotFound,
+    GroupLoadInProgressError,
+    NoError,
+    NotCoordinatorForGroupError,
+    for_code,
+)
 
 from agents_stream.tables import GROUP
 from pipeline.doctor.around import Around
@@ -18,10 +24,19 @@ from schemas.topics import ALERTS, FRAMES, RAW, ROWS
 MUCH = 1000
 """Records not read, above which it is looked whether they become fewer."""
 LOOK_S = 3.0
+PATIENCE_S = 5.0
+"""For a coordinator that is about to be there."""
 _AGAIN_S = 0.2
-T = TypeVar("T")
+_COMING = (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    NotCoordinatorForGroupError,
+)
 _GONE = ("", "Empty", "Dead")
 _MOVING = ("PreparingRebalance", "CompletingRebalance")
+
+
+Json = dict[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,25 +107,33 @@ async def _look_again(around: Around, reader: _Reader, before: _Seen, told: str)
 
 async def _look(around: Around, reader: _Reader) -> _Seen:
     admin = await around.admin()
-    asked = _patiently(lambda: admin.describe_consumer_groups([reader.group]))
-    answers = await around.of_broker(asked)
-    described = [g for answer in answers for g in answer.to_object()["groups"]]
-    committed = await around.of_broker(admin.list_consumer_group_offsets(reader.group))
+    described, committed = await around.of_broker(_patiently(admin, reader.group))
     places: dict[int, Any] = {tp.partition: at for tp, at in committed.items()}
     ends = await around.ends(reader.topic)
     at = {
         n: max(begin, places[n].offset if n in places else begin) for n, (begin, _) in ends.items()
     }
-    state = described[0]["state"] if described else ""
-    members = len(described[0]["members"]) if described else 0
     lag = sum(max(0, end - at[n]) for n, (_, end) in ends.items())
-    return _Seen(state, members, sum(at.values()), lag)
+    return _Seen(described["state"], len(described["members"]), sum(at.values()), lag)
 
 
-async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
-    """The answer, once groups have a coordinator: a new broker has none until somebody asks."""
+async def _patiently(admin: Any, group: str) -> tuple[Json, Json]:
+    """What its coordinator says of a group; a new broker has none until somebody asks."""
+    patience = asyncio.get_running_loop().time() + PATIENCE_S
     while True:
         try:
-            return await ask()
-        except GroupCoordinatorNotAvailableError:
+            return await _asked(admin, group)
+        except _COMING:
+            if asyncio.get_running_loop().time() > patience:
+                raise
             await asyncio.sleep(_AGAIN_S)
+
+
+async def _asked(admin: Any, group: str) -> tuple[Json, Json]:
+    """The group, and its offsets by partition. Raises what the coordinator has against it."""
+    [answer] = await admin.describe_consumer_groups([group])
+    [described] = answer.to_object()["groups"]
+    code = described["error_code"]
+    if code not in (NoError.errno, GroupIdNotFound.errno):
+        raise for_code(code)(group)
+    return described, await admin.list_consumer_group_offsets(group)

@@ -219,7 +219,7 @@ class Agent:
             self.fresh.clear()
 
     def put_back(self, spans: list[int]) -> None:
-        """Kind, start and end of ended segments, in the order of ends, as they were saved."""
+        """To an agent that has none: ended segments as they were saved, in the order of ends."""
         self.past.fromlist(spans)
 
     def _place_of(self, end: int) -> int:

@@ -39,8 +39,8 @@ class Cell:
         self.before: dict[int, list[int]] = {}
         self.touched: bool = False
         self.form: dict[str, Any] | None = None
-        self._sums: list[list[int]] = []
-        self._summed: list[int] = []
+        self._sums: list[list[int]] = [[] for _ in WINDOW_MS]
+        self._summed: list[int] = [_NOT_SUMMED] * len(WINDOW_MS)
 
     def sum_up(self, start: int, vector: list[int]) -> None:
         """Adds what closes with the pane that begins at ``start`` to the total."""
@@ -67,9 +67,6 @@ class Cell:
 
     def window(self, which: int, edge: int, pane: int) -> list[int]:
         """The sum of the closed panes of one rolling window at an edge; not to be kept."""
-        if not self._sums:
-            self._sums = [[] for _ in WINDOW_MS]
-            self._summed = [_NOT_SUMMED] * len(WINDOW_MS)
         summed = self._summed[which]
         if edge - summed > _FAR * pane:
             self._sums[which] = self._sum(WINDOW_MS[which], edge, pane)

@@ -413,36 +413,48 @@ def test_passwords_of_kafka_are_no_arguments_and_failures_end_the_job(tmp_path: 
     for tool in ("kafka-configs.sh", "kafka-acls.sh"):
         path = tmp_path / tool
         path.write_text(
-            '#!/bin/bash\necho "$@" >> "$0.$$.args"\n'
+            '#!/bin/bash\nall="${*:3}"; echo "$@" >> "$0.$$.args"; echo "$SAYS"\n'
             'while [ $# -gt 1 ]; do [ "$1" = --add-config-file ] && cat "$2" >> "$0.$$.file"\n'
-            'shift; done\n[ "$(basename "$0")" != "$FAILS" ]\n'
+            'shift; done\n[[ "$(basename "$0") $all" != $FAILS* ]]\n'
         )
         path.chmod(0o755)
     for name in USERS:
         (tmp_path / f"kafka_{name}_password").write_text(f"secret-of-{name}")
 
+    says = (
+        "Current ACLs for resource `ResourcePattern(resourceType=TOPIC, name=old, "
+        "patternType=LITERAL)`:\n"
+        "\t(principal=User:x, host=*, operation=READ, permissionType=ALLOW)\n"
+    )
+
     def run(fails: str) -> int:
-        return subprocess.run(
+        done = subprocess.run(
             [str(ROOT / "deploy/kafka/users.sh")],
             env={
                 "PATH": os.environ["PATH"],
                 "SECRETS_DIR": str(tmp_path),
                 "KAFKA_BIN": str(tmp_path),
                 "FAILS": fails,
+                "SAYS": says,
             },
             capture_output=True,
+            text=True,
             check=False,
-        ).returncode
+        )
+        if "acls" in fails:
+            assert "resourceType" in done.stderr, "it says what the command said"
+            assert "has its rights" not in done.stdout
+        return done.returncode
 
-    assert run("") == 0
+    assert run("nothing") == 0
     arguments = "".join(path.read_text() for path in tmp_path.glob("*.args"))
     assert arguments.count("--entity-name") == len(USERS)
     assert "secret-of-" not in arguments
     files = sorted(path.read_text() for path in tmp_path.glob("*.file"))
     # Without brackets, which the tool takes off an argument only.
     assert files == sorted(f"SCRAM-SHA-512=password=secret-of-{name}\n" for name in USERS)
-    assert run("kafka-acls.sh") != 0
-    assert run("kafka-configs.sh") != 0
+    for command in ("acls.sh --add", "acls.sh --list", "acls.sh --remove", "configs.sh --alter"):
+        assert run(f"kafka-{command}") != 0, command
 
 
 def test_who_may_see_the_board_can_be_said_and_who_they_are_is_seen_at_once(

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import NotCoordinatorForGroupError
+from aiokafka.protocol.admin import DescribeGroupsResponse_v3
 
 from agents_stream.tables import GROUP
 from pipeline.doctor import groups
@@ -66,6 +69,26 @@ async def write(config: Config, topic: str, count: int) -> None:
         await asyncio.gather(*sent)
 
 
+@asynccontextmanager
+async def looking(config: Config, group: str) -> AsyncIterator[asyncio.Task[dict[str, Finding]]]:
+    """A look at the groups that has seen this one for the first time."""
+    seen = asyncio.Event()
+    look = groups._look
+
+    async def and_tell(around: Around, reader: groups._Reader) -> groups._Seen:
+        found = await look(around, reader)
+        if reader.group == group:
+            seen.set()
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(groups, "_look", and_tell)
+        task = asyncio.create_task(found(config))
+        await seen.wait()
+        yield task
+        await task
+
+
 async def commit(consumer: AIOKafkaConsumer, topic: str, offset: int) -> None:
     await consumer.commit({TopicPartition(topic, 0): offset})
 
@@ -107,10 +130,9 @@ async def test_who_catches_up_is_told_how_long_it_will_take(config: Config) -> N
     count = 3 * groups.MUCH
     await write(config, FRAMES, count)
     async with member(config, GROUP, FRAMES) as consumer:
-        looking = asyncio.create_task(found(config))
-        await asyncio.sleep(1)
-        await commit(consumer, FRAMES, groups.MUCH)
-        catching_up = (await looking)[GROUP]
+        async with looking(config, GROUP) as task:
+            await commit(consumer, FRAMES, groups.MUCH)
+            catching_up = (await task)[GROUP]
         await commit(consumer, FRAMES, count)
         done = (await found(config))[GROUP]
     assert catching_up.state is State.WARNING
@@ -122,11 +144,34 @@ async def test_who_catches_up_is_told_how_long_it_will_take(config: Config) -> N
 async def test_who_will_not_be_done_within_an_hour_is_far_behind(config: Config) -> None:
     count = 9 * groups.MUCH
     await write(config, ROWS, count)
-    async with member(config, SINK, ROWS) as consumer:
-        looking = asyncio.create_task(found(config))
-        await asyncio.sleep(1)
+    async with member(config, SINK, ROWS) as consumer, looking(config, SINK) as task:
         await commit(consumer, ROWS, 1)
-        behind = (await looking)[SINK]
+        behind = (await task)[SINK]
     assert behind.state is State.WARNING
     assert "far behind" in behind.told
     assert behind.todo.startswith("more of sink")
+
+
+class _Moving:
+    """An administrator whose coordinator moves, so many times."""
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+
+    async def describe_consumer_groups(self, names: list[str]) -> list[Any]:
+        self.times -= 1
+        code = NotCoordinatorForGroupError.errno if self.times >= 0 else 0
+        [name] = names
+        members = [("one", "", "", b"", b"")]
+        return [DescribeGroupsResponse_v3(0, [(code, name, "Stable", "", "", members, 0)])]
+
+    async def list_consumer_group_offsets(self, group: str) -> dict[TopicPartition, Any]:
+        return {}
+
+
+async def test_a_coordinator_that_moves_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    described, _ = await groups._patiently(_Moving(2), INGEST)
+    assert len(described["members"]) == 1
+    monkeypatch.setattr(groups, "PATIENCE_S", 0.3)
+    with pytest.raises(NotCoordinatorForGroupError):
+        await groups._patiently(_Moving(1_000), INGEST)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
@@ -89,7 +90,7 @@ def _seeds(runs: list[Run]) -> str:
 
 def _middle_and_most(values: Iterable[float]) -> str:
     ordered = sorted(values)
-    return f"{ordered[len(ordered) // 2]:.1f}, {ordered[-1]:.1f}"
+    return f"{median(ordered):.1f}, {ordered[-1]:.1f}"
 
 
 def _all(runs: list[Run], key: str) -> int:

@@ -159,6 +159,7 @@ def main() -> None:
         console.print("\n".join(soak_table(soak)))
         for key in ("age_ms", "lag_records", "lag_frames", "lag_rows", "parts", "checkpoints"):
             console.print(f"{key}: {soak['summary'][key]}")
+        console.print(f"warm from minute {soak['summary']['warm_from_s'] / 60:.0f}")
         console.print(f"changelog bytes an event: {soak['changelog_bytes_per_event']}")
     if recovery := _read("recovery"):
         console.print("\n".join(recovery_table(recovery)))

@@ -32,14 +32,16 @@ def test_a_short_soak_ends_with_everybody_in_agreement(tmp_path: Path) -> None:
     assert 0 < result["summary"]["parts"]["most"] < 1_000
 
 
-def _samples(rise_mib_h: float, fresh_fds: int, parts: int) -> list[Any]:
-    """Two hours of one process that grows from the start."""
+def _samples(
+    rise_mib_h: float, fresh_fds: int, parts: int, minutes: int = 120, filled: float = 121
+) -> list[Any]:
+    """One process that grows from the start, until so many minutes are over."""
     return [
         {
             "t": 60 * minute,
             "processes": {
                 "agents": [
-                    (200 + rise_mib_h * minute / 60) * MIB,
+                    (200 + rise_mib_h * min(minute, filled) / 60) * MIB,
                     12 + fresh_fds * minute // 120,
                     3,
                     0.2,
@@ -56,8 +58,12 @@ def _samples(rise_mib_h: float, fresh_fds: int, parts: int) -> list[Any]:
             "parts": parts,
             "topics": {"callboard-agents-state-changelog": 9_000, "events.raw": 7},
         }
-        for minute in range(121)
+        for minute in range(minutes + 1)
     ]
+
+
+def _broken(samples: list[Any]) -> list[str]:
+    return [what for what, holds in judged(summary(samples)) if not holds]
 
 
 @pytest.mark.parametrize(
@@ -70,10 +76,24 @@ def _samples(rise_mib_h: float, fresh_fds: int, parts: int) -> list[Any]:
     ],
 )
 def test_what_grows_is_found(rise_mib_h: float, fresh_fds: int, parts: int, broken: str) -> None:
-    lines = judged(summary(_samples(rise_mib_h, fresh_fds, parts)))
-    failed = [what for what, holds in lines if not holds]
+    failed = _broken(_samples(rise_mib_h, fresh_fds, parts))
     assert len(failed) == bool(broken)
     assert all(broken in what for what in failed)
+
+
+def test_what_fills_for_an_hour_and_a_half_and_no_longer_does_not_grow() -> None:
+    assert _broken(_samples(120, 0, 40, filled=85)) == []
+    assert len(_broken(_samples(120, 0, 40, filled=121))) == 1
+    # A run that ends before that is judged by its half.
+    assert len(_broken(_samples(120, 0, 40, minutes=100, filled=85))) == 1
+    assert _broken(_samples(120, 0, 40, minutes=100, filled=50)) == []
+
+
+def test_descriptors_that_come_and_go_do_not_grow() -> None:
+    samples = _samples(0, 0, 40)
+    for sample in samples[90], samples[-1]:
+        sample["processes"]["agents"][1] = 90
+    assert _broken(samples) == []
 
 
 def test_what_checkpoints_cost_is_told_by_event() -> None:

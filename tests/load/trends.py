@@ -12,7 +12,8 @@ from tests.load.watching import MIB, slope
 CHANGELOG = "-changelog"
 RSS, FDS, THREADS, CORES = range(4)
 REMEMBERED_S = 85 * 60
-"""For so long the worker remembers an agent's time, so for so long it fills, whatever comes."""
+"""For so long the worker remembers an agent's time, and longer by as much as the oldest contact it
+knows has lasted; so for so long it fills, whatever comes."""
 WARM_S = 20 * 60
 """A run that goes on for so long after it is judged by that part, a shorter one by its half."""
 MOST_SLOPE_MIB_H = 60.0

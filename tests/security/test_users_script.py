@@ -9,10 +9,11 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 from aiokafka.conn import create_conn
-from aiokafka.protocol.admin import DescribeAclsRequest
+from aiokafka.protocol.admin import CreateAclsRequest, DescribeAclsRequest
 
 from tests.kafka.jars import class_path
 from tests.programs import program
@@ -20,14 +21,34 @@ from tests.security.broker import ACLS, SecureKafka
 
 SCRIPT = ACLS.with_name("users.sh")
 USER = "kafka-visitor"
-_ANY, _EITHER = 1, 1
+_ANY = 1
+TOPIC, GROUP, TRANSACTIONAL_ID = 2, 3, 5
+LITERAL, PREFIXED = 3, 4
+DENY, ALLOW = 2, 3
+READ, WRITE, DESCRIBE_CONFIGS = 3, 4, 10
 TOOLS = {
     "kafka-acls.sh": "org.apache.kafka.tools.AclCommand",
     "kafka-configs.sh": "org.apache.kafka.tools.ConfigCommand",
 }
-Right = tuple[str, int]
-"""What it is for, and the number of the operation."""
-READ, WRITE, DESCRIBE_CONFIGS = 3, 4, 10
+
+
+class Right(NamedTuple):
+    """What a broker keeps of a right, by Kafka's numbers."""
+
+    kind: int
+    name: str
+    operation: int
+    pattern: int = LITERAL
+    host: str = "*"
+    permission: int = ALLOW
+
+
+OWN = {
+    Right(TOPIC, "kpi.live", WRITE, host="10.0.0.1"),
+    Right(TOPIC, "kpi.live", WRITE, permission=DENY),
+    Right(TRANSACTIONAL_ID, "mine", WRITE),
+}
+"""Rights that nobody but their giver knows of."""
 
 
 @pytest.fixture
@@ -61,21 +82,34 @@ def give(kafka: SecureKafka, tmp_path: Path) -> Callable[[str], str]:
     return run
 
 
-async def _held(kafka: SecureKafka, user: str) -> set[Right]:
+async def _ask(kafka: SecureKafka, request: Any) -> Any:
     host, port = kafka.address_of("local").split(":")
     connection = await create_conn(host, int(port))
     try:
-        asked = DescribeAclsRequest(_ANY, None, _EITHER, f"User:{user}", None, _ANY, _ANY)
-        answer = await connection.send(asked)
+        return await connection.send(request)
     finally:
         connection.close()
-    found = answer.to_object()["resources"]
-    return {(one["resource_name"], acl["operation"]) for one in found for acl in one["acls"]}
 
 
 def held(kafka: SecureKafka, user: str) -> set[Right]:
     """The rights of a user, as the broker has them."""
-    return asyncio.run(_held(kafka, user))
+    asked = DescribeAclsRequest(_ANY, None, _ANY, f"User:{user}", None, _ANY, _ANY)
+    found = asyncio.run(_ask(kafka, asked)).to_object()["resources"]
+    return {
+        Right(
+            *(one["resource_type"], one["resource_name"], acl["operation"]),
+            *(one["resource_pattern_type"], acl["host"], acl["permission_type"]),
+        )
+        for one in found
+        for acl in one["acls"]
+    }
+
+
+def add(kafka: SecureKafka, user: str, right: Right) -> None:
+    """Give a right past the script."""
+    kind, name, operation, pattern, host, permission = right
+    asked = CreateAclsRequest(kind, name, pattern, f"User:{user}", host, operation, permission)
+    assert [code for code, _ in asyncio.run(_ask(kafka, asked)).creation_responses] == [0]
 
 
 def test_a_user_has_the_rights_of_the_file_and_no_longer_others(
@@ -83,14 +117,20 @@ def test_a_user_has_the_rights_of_the_file_and_no_longer_others(
 ) -> None:
     others = held(kafka, "kafka-ingest")
     assert others
-    said = give(
-        f"{USER} topic literal Read,DescribeConfigs kpi.live\n{USER} group prefixed Read visitor-\n"
-    )
+    for right in OWN:
+        add(kafka, USER, right)
+    topic = f"{USER} topic literal Read,DescribeConfigs kpi.live\n"
+    said = give(topic + f"{USER} group prefixed Read visitor-\n")
     assert "may no longer" not in said
-    topic = {("kpi.live", READ), ("kpi.live", DESCRIBE_CONFIGS)}
-    assert held(kafka, USER) == {*topic, ("visitor-", READ)}
+    read = Right(TOPIC, "kpi.live", READ)
+    given = {
+        read,
+        read._replace(operation=DESCRIBE_CONFIGS),
+        Right(GROUP, "visitor-", READ, PREFIXED),
+    }
+    assert held(kafka, USER) == given | OWN
     said = give(f"{USER} topic literal Read,Write kpi.live\n")
-    assert held(kafka, USER) == {("kpi.live", READ), ("kpi.live", WRITE)}
+    assert held(kafka, USER) == {read, read._replace(operation=WRITE)} | OWN
     assert f"{USER} may no longer DescribeConfigs topic kpi.live" in said
     assert f"{USER} may no longer Read group visitor-" in said
     assert held(kafka, "kafka-ingest") == others
