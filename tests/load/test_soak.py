@@ -96,6 +96,13 @@ def test_descriptors_that_come_and_go_do_not_grow() -> None:
     assert _broken(samples) == []
 
 
+def test_memory_that_is_taken_for_moments_does_not_grow() -> None:
+    samples = _samples(0, 0, 40)
+    for sample in samples[110:118:2]:
+        sample["processes"]["agents"][0] += 400 * MIB
+    assert _broken(samples) == []
+
+
 def test_what_checkpoints_cost_is_told_by_event() -> None:
     found = changelog_bytes_per_event(_samples(0, 0, 1))
     assert found == {"written": 400.0, "held_bytes": 9_000, "held_most_bytes": 9_000}

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -95,10 +96,13 @@ class Peaks:
 
 
 def slope(points: Sequence[tuple[float, float]]) -> float:
-    """Rise for each unit of the first number, by least squares; 0 of fewer than two points."""
-    if len(points) < 2:
-        return 0.0
-    return statistics.linear_regression(*zip(*points, strict=True)).slope
+    """Rise for each unit of the first number; 0 of fewer than two points.
+
+    The median of the slopes between any two (Theil and Sen): what is taken for moments, as the
+    store does while it merges, does not tilt it.
+    """
+    slopes = [(y2 - y1) / (x2 - x1) for (x1, y1), (x2, y2) in combinations(points, 2) if x2 > x1]
+    return statistics.median(slopes) if slopes else 0.0
 
 
 class CpuShare:
