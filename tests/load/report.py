@@ -55,18 +55,28 @@ def drawing(lines: Sequence[Line], across: str, up: str) -> str:
 
 
 def _lines(lines: Sequence[Line], place: Any) -> list[str]:
-    parts, taken = [], float("-inf")
+    parts = []
     ordered = sorted(lines, key=lambda line: -line[1][-1][1])
+    names = _apart([place(*points[-1])[1] + 4 for _, points in ordered])
     for number, (name, points) in enumerate(ordered):
         colour = _COLOURS[number % len(_COLOURS)]
         path = " ".join("{},{}".format(*place(x, y)) for x, y in points)
-        x, y = place(*points[-1])
-        taken = max(y + 4, taken + _GAP)
+        x, _ = place(*points[-1])
         parts.append(
             f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
         )
-        parts.append(f'<text x="{x + 6}" y="{taken}" fill="{colour}">{name}</text>')
+        parts.append(f'<text x="{x + 6}" y="{names[number]}" fill="{colour}">{name}</text>')
     return parts
+
+
+def _apart(places: list[float]) -> list[float]:
+    """Where names are written, from the top: none over another, none below the lowest line."""
+    lowest = _HEIGHT - _BOTTOM
+    for i in range(1, len(places)):
+        places[i] = max(places[i], places[i - 1] + _GAP)
+    for i in reversed(range(len(places))):
+        places[i] = min(places[i], lowest - _GAP * (len(places) - 1 - i))
+    return places
 
 
 def _round_up(value: float) -> float:
