@@ -9,15 +9,18 @@ here=$(cd "$(dirname "$0")" && pwd)
 bin=${KAFKA_BIN:-/opt/kafka/bin}
 server=${KAFKA_SERVER:-127.0.0.1:9090}
 export KAFKA_HEAP_OPTS=${KAFKA_HEAP_OPTS:--Xmx96m}
-if [ "${1:-}" = print ]; then run() { echo "$*"; }; else run() { "$@" < /dev/null > /dev/null; }; fi
-
-# Of rights; Kafka's command says on stdout why it fails.
-acls() {
-  local said
-  said=$("$bin/kafka-acls.sh" --bootstrap-server "$server" "$@" < /dev/null) ||
-    { echo "$said" >&2; return 1; }
-  echo "$said"
-}
+# What the command for rights says is in $said: on stdout it says why it fails, too. What the one for
+# passwords says is not shown.
+if [ "${1:-}" = print ]; then
+  run() { echo "$*"; }
+  acls() { run "$bin/kafka-acls.sh" --bootstrap-server "$server" "$@"; }
+else
+  run() { "$@" < /dev/null > /dev/null; }
+  acls() {
+    said=$("$bin/kafka-acls.sh" --bootstrap-server "$server" "$@" < /dev/null) ||
+      { echo "$said" >&2; return 1; }
+  }
+fi
 
 set_password() {
   local name=${1#kafka-}
@@ -39,12 +42,7 @@ give_rights() {
     local words=()
     for operation in ${operations//,/ }; do words+=(--operation "$operation"); done
     for name in $names; do words+=("--$kind" "$name"); done
-    words=(--add --allow-principal "User:$user" --resource-pattern-type "$pattern" "${words[@]}")
-    if [ "${2:-}" = print ]; then
-      echo "$bin/kafka-acls.sh --bootstrap-server $server ${words[*]}"
-    else
-      acls "${words[@]}" > /dev/null
-    fi
+    acls --add --allow-principal "User:$user" --resource-pattern-type "$pattern" "${words[@]}"
   done < "$here/acls.txt"
 }
 
@@ -81,19 +79,19 @@ given_rights() {
     }' <<< "$1"
 }
 
-# In assignments, each of which ends the script if it fails: nothing is taken on half an answer.
+# Each step ends the script if it fails: nothing is taken on half an answer.
 take_rights() {
-  local wanted listed given beyond kind pattern operation name
+  local wanted given beyond kind pattern operation name
   wanted=$(wanted_rights "$1")
   [ -n "$wanted" ] || { echo "acls.txt says nothing of $1" >&2; return 1; }
-  listed=$(acls --list --principal "User:$1")
-  given=$(given_rights "$listed")
+  acls --list --principal "User:$1"
+  given=$(given_rights "$said")
   beyond=$(awk 'NR == FNR { wanted[$0]; next } $0 != "" && !($0 in wanted)' \
     <(echo "$wanted") <(echo "$given"))
   while IFS=$'\t' read -r kind pattern operation name; do
     [ -n "$kind" ] || continue
     acls --remove --force --allow-principal "User:$1" --operation "$operation" \
-      --resource-pattern-type "$pattern" "--$kind" "$name" > /dev/null
+      --resource-pattern-type "$pattern" "--$kind" "$name"
     echo "$1 may no longer $operation $kind $name"
   done <<< "$beyond"
 }
@@ -104,7 +102,7 @@ jobs=()
 for user in $users; do
   if [ "${1:-}" = print ]; then
     set_password "$user" print
-    give_rights "$user" print
+    give_rights "$user"
   else
     (set_password "$user"; give_rights "$user"; take_rights "$user"; echo "$user has its rights") &
     jobs+=($!)

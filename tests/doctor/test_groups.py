@@ -123,7 +123,7 @@ async def test_who_has_much_to_read_and_reads_none_of_it_is_stuck(config: Config
     assert stuck.state is State.FAILED
     assert "stuck" in stuck.told
     assert f"{groups.MUCH + 1:,} records" in stuck.told
-    assert "ingest" in stuck.todo
+    assert stuck.todo == "see the log and /healthz of ingest"
 
 
 async def test_who_catches_up_is_told_how_long_it_will_take(config: Config) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from aiokafka.conn import create_conn
 from aiokafka.protocol.admin import CreateAclsRequest
@@ -24,10 +24,14 @@ from tests.ports import free_port
 ACLS = Path(__file__).parents[2] / "deploy" / "kafka" / "acls.txt"
 PLAIN = ("local", "roles", "host")
 TLS = ("tls", "expired", "stranger", "mutual")
-_KINDS = {"topic": 2, "group": 3}
-_PATTERNS = {"literal": 3, "prefixed": 4}
-_OPERATIONS = {"Read": 3, "Write": 4, "Create": 5, "Describe": 8, "DescribeConfigs": 10}
-_ALLOW = 3
+KINDS = {"topic": 2, "group": 3}
+PATTERNS = {"literal": 3, "prefixed": 4}
+OPERATIONS = {"Read": 3, "Write": 4, "Create": 5, "Describe": 8, "DescribeConfigs": 10}
+ALLOW = 3
+
+
+Entry = tuple[int, str, int, str, str, int, int]
+"""Kind, name, pattern, principal, host, operation and permission, by Kafka's numbers."""
 
 
 class Rule(NamedTuple):
@@ -88,11 +92,19 @@ class SecureKafka(KafkaServer):
 
     async def give_rights(self) -> None:
         """Put the rights of the deployment in force, as its administrator."""
+        for entry in _entries():
+            await self.give_right(entry)
+
+    async def give_right(self, entry: Entry) -> None:
+        """Put one right in force, as its administrator."""
+        answer = await self.ask(CreateAclsRequest(*entry))
+        assert [code for code, _ in answer.creation_responses] == [0], entry
+
+    async def ask(self, request: Any) -> Any:
+        """The broker's answer to its administrator."""
         connection = await create_conn("127.0.0.1", self._ports["local"])
         try:
-            for entry in _entries():
-                answer = await connection.send(CreateAclsRequest(*entry))
-                assert [code for code, _ in answer.creation_responses] == [0], entry
+            return await connection.send(request)
         finally:
             connection.close()
 
@@ -160,11 +172,11 @@ def _logins(listener: str, users: list[str]) -> Iterator[tuple[str, str]]:
     )
 
 
-def _entries() -> Iterator[tuple[int, str, int, str, str, int, int]]:
+def _entries() -> Iterator[Entry]:
     for rule in rules():
         for thing in rule.names:
             for operation in rule.operations:
                 yield (
-                    *(_KINDS[rule.kind], thing, _PATTERNS[rule.pattern]),
-                    *(f"User:{rule.user}", "*", _OPERATIONS[operation], _ALLOW),
+                    *(KINDS[rule.kind], thing, PATTERNS[rule.pattern]),
+                    *(f"User:{rule.user}", "*", OPERATIONS[operation], ALLOW),
                 )

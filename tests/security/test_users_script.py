@@ -9,23 +9,22 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
-from aiokafka.conn import create_conn
-from aiokafka.protocol.admin import CreateAclsRequest, DescribeAclsRequest
+from aiokafka.protocol.admin import DescribeAclsRequest
 
 from tests.kafka.jars import class_path
 from tests.programs import program
-from tests.security.broker import ACLS, SecureKafka
+from tests.security.broker import ACLS, ALLOW, KINDS, OPERATIONS, PATTERNS, SecureKafka
 
 SCRIPT = ACLS.with_name("users.sh")
 USER = "kafka-visitor"
 _ANY = 1
-TOPIC, GROUP, TRANSACTIONAL_ID = 2, 3, 5
-LITERAL, PREFIXED = 3, 4
-DENY, ALLOW = 2, 3
-READ, WRITE, DESCRIBE_CONFIGS = 3, 4, 10
+TOPIC, GROUP, TRANSACTIONAL_ID = KINDS["topic"], KINDS["group"], 5
+LITERAL, PREFIXED = PATTERNS["literal"], PATTERNS["prefixed"]
+READ, WRITE = OPERATIONS["Read"], OPERATIONS["Write"]
+DENY = 2
 TOOLS = {
     "kafka-acls.sh": "org.apache.kafka.tools.AclCommand",
     "kafka-configs.sh": "org.apache.kafka.tools.ConfigCommand",
@@ -82,19 +81,10 @@ def give(kafka: SecureKafka, tmp_path: Path) -> Callable[[str], str]:
     return run
 
 
-async def _ask(kafka: SecureKafka, request: Any) -> Any:
-    host, port = kafka.address_of("local").split(":")
-    connection = await create_conn(host, int(port))
-    try:
-        return await connection.send(request)
-    finally:
-        connection.close()
-
-
 def held(kafka: SecureKafka, user: str) -> set[Right]:
     """The rights of a user, as the broker has them."""
     asked = DescribeAclsRequest(_ANY, None, _ANY, f"User:{user}", None, _ANY, _ANY)
-    found = asyncio.run(_ask(kafka, asked)).to_object()["resources"]
+    found = asyncio.run(kafka.ask(asked)).to_object()["resources"]
     return {
         Right(
             *(one["resource_type"], one["resource_name"], acl["operation"]),
@@ -108,8 +98,8 @@ def held(kafka: SecureKafka, user: str) -> set[Right]:
 def add(kafka: SecureKafka, user: str, right: Right) -> None:
     """Give a right past the script."""
     kind, name, operation, pattern, host, permission = right
-    asked = CreateAclsRequest(kind, name, pattern, f"User:{user}", host, operation, permission)
-    assert [code for code, _ in asyncio.run(_ask(kafka, asked)).creation_responses] == [0]
+    entry = (kind, name, pattern, f"User:{user}", host, operation, permission)
+    asyncio.run(kafka.give_right(entry))
 
 
 def test_a_user_has_the_rights_of_the_file_and_no_longer_others(
@@ -125,7 +115,7 @@ def test_a_user_has_the_rights_of_the_file_and_no_longer_others(
     read = Right(TOPIC, "kpi.live", READ)
     given = {
         read,
-        read._replace(operation=DESCRIBE_CONFIGS),
+        read._replace(operation=OPERATIONS["DescribeConfigs"]),
         Right(GROUP, "visitor-", READ, PREFIXED),
     }
     assert held(kafka, USER) == given | OWN
