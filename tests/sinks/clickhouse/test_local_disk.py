@@ -10,7 +10,7 @@ import resource
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,14 @@ from sinks.clickhouse.local import process as engine_process
 from sinks.clickhouse.local.disk import Disk, broken_parts
 from tests.ports import free_port
 from tests.programs import children
-from tests.sinks.clickhouse.local_store import Address, Reply, StoreProcess, process, threaded
+from tests.sinks.clickhouse.local_store import (
+    Address,
+    Reply,
+    StoreProcess,
+    ThreadedStore,
+    process,
+    threaded,
+)
 
 TABLE = (
     "CREATE TABLE IF NOT EXISTS t (n UInt64, version UInt64) "
@@ -44,6 +51,13 @@ def insert(store: Address, number: int) -> Reply:
 
 def rows(store: Address) -> int:
     return int(store.value("SELECT sum(version) FROM t FINAL"))
+
+
+def disk_says(
+    store: ThreadedStore, monkeypatch: pytest.MonkeyPatch, refusal: Callable[[], str]
+) -> None:
+    """Answer for the disk of this store alone: stores of other tests in this process look too."""
+    monkeypatch.setattr(store.store.engine._disk, "refuses", lambda _body_bytes: refusal())
 
 
 @pytest.fixture
@@ -83,8 +97,8 @@ def test_an_insert_in_whose_middle_the_disk_fills_is_refused_and_written_when_se
     refusals = iter(["", "No space left on device"])
     # The store also looks by itself, as often as time goes by: here only inserts are to ask.
     monkeypatch.setattr(engine_process, "LOOK_S", 3600.0)
-    monkeypatch.setattr(Disk, "refuses", lambda _disk, _size: next(refusals, ""))
     with threaded(tmp_path) as store:
+        disk_says(store, monkeypatch, lambda: next(refusals, ""))
         store.do(TABLE)
         limit([store.store.engine.pid], FULL)
         assert insert(store, 0).code == NOT_ENOUGH_SPACE
@@ -97,8 +111,8 @@ def test_an_engine_that_ran_while_the_disk_was_full_is_replaced_before_the_next_
 ) -> None:
     """A merge may have met it, and what was merged is kept only for a while."""
     full = threading.Event()
-    monkeypatch.setattr(Disk, "refuses", lambda _disk, _size: "full" if full.is_set() else "")
     with threaded(tmp_path) as store:
+        disk_says(store, monkeypatch, lambda: "full" if full.is_set() else "")
         store.do(TABLE)
         for number in range(3):
             assert insert(store, number).status == 200
