@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import sys
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterator
 from operator import add, itemgetter
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 import orjson
 
@@ -38,6 +37,7 @@ from schemas.settings import SiteSettings, parse_site
 Event = dict[str, Any]
 
 FRAME_EVENTS = 500
+BLOCK_BYTES = 65_536
 _DAYS_MS = 7 * 86_400_000
 _FIVE_MINUTES = 0
 
@@ -60,7 +60,7 @@ class Callboard:
         self.rows = rows
         self.offset = self.taken = 0
 
-    def run(self, lines: Iterable[bytes]) -> int:
+    def run(self, lines: BinaryIO) -> int:
         """Take a day, write the results; how many events it had."""
         edge = 0
         for event_edge, events in _panes(lines):
@@ -97,8 +97,7 @@ class Callboard:
             queues[cell.queue] = figures if known is None else tuple(map(add, known, figures))
         for queue, figures in queues.items():
             if any(figures):
-                *counts, talk, hold, wrap = figures
-                self.out.write(line_of(edge, queue, (*counts, talk + hold + wrap)))
+                self.out.write(line_of(edge, queue, figures))
 
     def _write_site(self, edge: int) -> None:
         times = [0, 0]
@@ -117,12 +116,13 @@ def job_settings() -> SiteSettings:
 
 
 def _figures(cell: QueueCell, edge: int) -> tuple[int, ...]:
-    """The job's counters in five minutes; handle time still in its three parts."""
-    closed: tuple[int, ...] = _COUNTED(cell.window(_FIVE_MINUTES, edge, PANE_MS))
-    return closed if cell.open is None else tuple(map(add, closed, _COUNTED(cell.open)))
+    """The job's counters in five minutes."""
+    counted = _COUNTED(cell.so_far(_FIVE_MINUTES, edge, PANE_MS))
+    offered, answered, in_time, abandoned, short, handled, talk, hold, wrap = counted
+    return offered, answered, in_time, abandoned, short, handled, talk + hold + wrap
 
 
-def _panes(lines: Iterable[bytes]) -> Iterator[tuple[int, list[Event]]]:
+def _panes(lines: BinaryIO) -> Iterator[tuple[int, list[Event]]]:
     """The decoded events of each pane that has any, with the edge that closes it.
 
     Lines are in the order of time.
@@ -139,11 +139,10 @@ def _panes(lines: Iterable[bytes]) -> Iterator[tuple[int, list[Event]]]:
         yield edge_after(rest[0]["ts"]), rest
 
 
-def _blocks(lines: Iterable[bytes]) -> Iterator[list[Event]]:
-    """Events decoded as many at a time as a frame has."""
-    lines = iter(lines)
-    while block := list(islice(lines, FRAME_EVENTS)):
-        yield orjson.loads(b"[" + b",".join(block) + b"]")
+def _blocks(lines: BinaryIO) -> Iterator[list[Event]]:
+    """Events decoded many at a time, as those of a frame are."""
+    while block := lines.read(BLOCK_BYTES) + lines.readline():
+        yield orjson.loads(b"[%b]" % block.rstrip().replace(b"\n", b","))
 
 
 def run(events: str, results: str) -> int:

@@ -192,9 +192,10 @@ class Agent:
 
     def freeze(self, segment: Segment) -> None:
         """Nothing can change an ended segment any more, unless its contact is told again."""
-        if segment not in self.segments:
+        try:
+            del self.segments[segment]
+        except KeyError:
             return
-        del self.segments[segment]
         end, fresh = segment.end, self.fresh
         if not self._is_last(end):
             self._lay_down()

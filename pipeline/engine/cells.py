@@ -30,7 +30,17 @@ class Cell:
     ``form`` is what rows of its panes have in common.
     """
 
-    __slots__ = ("_summed", "_sums", "before", "form", "panes", "total", "touched", "width")
+    __slots__ = (
+        "_dropped",
+        "_summed",
+        "_sums",
+        "before",
+        "form",
+        "panes",
+        "total",
+        "touched",
+        "width",
+    )
 
     def __init__(self, width: int) -> None:
         self.width = width
@@ -41,6 +51,8 @@ class Cell:
         self.form: dict[str, Any] | None = None
         self._sums: list[list[int]] = [[] for _ in WINDOW_MS]
         self._summed: list[int] = [_NOT_SUMMED] * len(WINDOW_MS)
+        # The last of the panes that are forgotten.
+        self._dropped: int = _NOT_SUMMED
 
     def sum_up(self, start: int, vector: list[int]) -> None:
         """Adds what closes with the pane that begins at ``start`` to the total."""
@@ -61,14 +73,10 @@ class Cell:
             if start < day:
                 _increase(before, index, amount)
 
-    def rolling(self, edge: int, pane: int) -> list[list[int]]:
-        """Sums of the closed panes of each rolling window at an edge; not to be kept."""
-        return [self.window(i, edge, pane) for i in range(len(WINDOW_MS))]
-
     def window(self, which: int, edge: int, pane: int) -> list[int]:
         """The sum of the closed panes of one rolling window at an edge; not to be kept."""
         summed = self._summed[which]
-        if edge - summed > _FAR * pane:
+        if edge - summed > _FAR * pane or summed - WINDOW_MS[which] <= self._dropped:
             self._sums[which] = self._sum(WINDOW_MS[which], edge, pane)
         elif edge != summed:
             self._slide(which, summed, edge, pane)
@@ -94,11 +102,10 @@ class Cell:
         return sums
 
     def drop(self, start: int) -> None:
-        """Forgets a pane that no window holds."""
+        """Forgets a pane that no window holds; sums that still hold it are made anew."""
         del self.panes[start]
-        for i, summed in enumerate(self._summed):
-            if start >= summed - WINDOW_MS[i]:
-                self._summed[i] = _NOT_SUMMED
+        if start > self._dropped:
+            self._dropped = start
 
     def begin_day(self, day: int, keep: int) -> None:
         """Notes what lay before midnight ``day``; ``keep`` is the earlier midnight still kept."""
@@ -146,6 +153,13 @@ class QueueCell(Cell):
         self.in_service: int = 0
         self.limits: ResolvedQueue | None = None
         self.visit_form: dict[str, Any] = {}
+
+    def so_far(self, which: int, edge: int, pane: int) -> list[int]:
+        """The counters of one rolling window, with those of the open pane; not to be kept."""
+        closed, known = self.window(which, edge, pane), self.open
+        if known is None:
+            return closed
+        return [closed[i] + known[i] for i in range(self.width)]
 
     def is_empty(self) -> bool:
         """Whether nothing is counted here: the cell of an event that was taken back, say."""

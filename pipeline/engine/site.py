@@ -18,6 +18,7 @@ from pipeline.engine.cells import LONGEST_MS
 from pipeline.engine.ledger import NEVER, Ledger
 from pipeline.engine.model import CODES
 from pipeline.engine.rows import Forms
+from pipeline.engine.sources import Sources
 from pipeline.engine.story import Story
 from schemas.events import FEEDBACK_TYPES
 from schemas.frames import Frame
@@ -62,13 +63,14 @@ class Site:
         self.late: int = 0
         self.inconsistent: int = 0
         self.dead_lettered: int = 0
-        self.sources: dict[str, int] = {}
+        self.sources = Sources()
         self.raw_seen: dict[int, int] = {}
         self.settled_once: bool = False
         self.forms = Forms(settings.site)
         self.feedback: list[dict[str, Any]] = []
         self.new_settings: bool = True
         self.next_sweep: int = UNSET
+        self.story_parts: dict[int, str] = {}
         self.dropped_parts: dict[str, None] = {}
         self.live = view.Publisher()
 
@@ -136,8 +138,8 @@ class Site:
         else:
             self._take_agent(event, at, raw_offset, changes)
         source = event.get("source")
-        if source is not None and at > self.sources.get(source, UNSET):
-            self.sources[source] = at
+        if source is not None:
+            self.sources.hear(source, at)
 
     def _take_contact(
         self, event: dict[str, Any], at: int, code: int, raw_offset: int, changes: Changes
@@ -167,7 +169,11 @@ class Site:
             self.over[story] = None
 
     def _begin(self, contact: str, at: int) -> Story:
-        part = intern(f"story:{at // STORY_PART_MS}:{crc32(contact.encode()) % STORY_PARTS}")
+        period, number = at // STORY_PART_MS, crc32(contact.encode()) % STORY_PARTS
+        key = period * STORY_PARTS + number
+        part = self.story_parts.get(key)
+        if part is None:
+            part = self.story_parts[key] = intern(f"story:{period}:{number}")
         story = self.stories[contact] = Story(contact, part, at)
         return story
 
@@ -297,6 +303,7 @@ class Site:
         """Frees the memory of what is forgotten; no figure shows whether it was done."""
         self.settle()
         self._forget()
+        self.story_parts = {}
         horizon = self.at - self.ledger.lateness_ms - 1
         for story in self.stories.values():
             horizon = min(horizon, story.start)

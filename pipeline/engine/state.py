@@ -108,7 +108,7 @@ def _meta(site: Site) -> Json:
         "late": site.late,
         "inconsistent": site.inconsistent,
         "dead_lettered": site.dead_lettered,
-        "sources": site.sources,
+        "sources": site.sources.newest(),
         "raw_seen": [[p, seen] for p, seen in site.raw_seen.items()],
         "settled_once": site.settled_once,
         "next_sweep": site.next_sweep,
@@ -126,7 +126,7 @@ def _restore_meta(site: Site, meta: Json) -> None:
     site.epoch, site.offset, site.journal = meta["epoch"], meta["offset"], meta["journal"]
     site.late, site.inconsistent = meta["late"], meta["inconsistent"]
     site.dead_lettered = meta["dead_lettered"]
-    site.sources = meta["sources"]
+    site.sources.restore(meta["sources"])
     site.raw_seen = dict(meta["raw_seen"])
     site.settled_once = meta["settled_once"]
     site.next_sweep = meta["next_sweep"]

@@ -150,7 +150,7 @@ def _totals(site: Site, queues: Vectors) -> Json:
         "dead_lettered": site.dead_lettered,
         "name": settings.name or site.site,
         "time_zone": settings.time_zone,
-        "sources": dict(sorted(site.sources.items())),
+        "sources": dict(sorted(site.sources.newest().items())),
         "day_start": books.day,
         "open": is_open(settings, site.at),
         "formula": settings.defaults.formula,

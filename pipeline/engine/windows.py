@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from pipeline.engine.books import UNSET
-from pipeline.engine.cells import QueueCell, TeamCell, add, take_away
+from pipeline.engine.cells import WINDOW_MS, QueueCell, TeamCell, add, take_away
 from pipeline.engine.counters import WIDTH
 from schemas import kpis
 from schemas.kpis import COUNTERS, TEAM_TIMES, WINDOWS
@@ -28,7 +28,7 @@ def queue_vectors(site: Site, cell: QueueCell) -> Vectors:
     """Counters of the six windows, in the order of their names; not to be kept."""
     books = site.ledger.books
     known = cell.open
-    vectors = [_plus(sums, known) for sums in cell.rolling(books.edge, books.pane)]
+    vectors = [cell.so_far(i, books.edge, books.pane) for i in range(len(WINDOW_MS))]
     today = cell.today(books.day)
     # On the stroke of midnight the open pane still belongs to yesterday.
     vectors.append(_plus(today, known if books.edge > books.day else None))
@@ -48,7 +48,7 @@ def team_vectors(site: Site, cell: TeamCell) -> Vectors:
     """State times of the six windows in milliseconds, in the order of their names."""
     books = site.ledger.books
     known = cell.known(books.edge, site.at)
-    vectors = [_plus(sums, known) for sums in cell.rolling(books.edge, books.pane)]
+    vectors = [_plus(cell.window(i, books.edge, books.pane), known) for i in range(len(WINDOW_MS))]
     today = cell.today(books.day)
     vectors.append(_plus(today, known if books.edge > books.day else None))
     vectors.append(_plus(cell.total, known))
