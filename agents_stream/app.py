@@ -25,7 +25,7 @@ from mode.utils.objects import cached_property
 from yarl import URL
 
 from agents_stream.agent import FrameAgent
-from agents_stream.consumer import Flow, PromptTableManager, Transport
+from agents_stream.consumer import Bundle, Consumer, Flow, PromptTableManager, Transport
 from agents_stream.engines import EngineType, spare_collector
 from agents_stream.publish import Outbox, views_of
 from agents_stream.readiness import StatusPage
@@ -100,8 +100,8 @@ def build_app(config: Config) -> _App:
         broker_commit_interval=1.0,
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=4 * _MIB,
-        # Frames are up to 512 KiB; a deep buffer of them would be most of a worker's memory.
-        stream_buffer_maxsize=64,
+        # Out of the way: the consumer has its own limit, in bytes.
+        stream_buffer_maxsize=4096,
         # Frames wait for their checkpoint unacknowledged; nobody must wait for that.
         stream_wait_empty=False,
         producer_acks=-1,
@@ -177,16 +177,22 @@ class Worker:
     async def _frames(self, stream: Any) -> None:
         async for event in stream.noack().events():
             message = event.message
-            if message.generation_id != self._app.consumer_generation_id:
-                continue
-            payload, message.value = message.value or b"", None
-            ack = partial(message.ack, self._app.consumer)
+            bundle, message.value = message.value, None
             try:
-                await self.agent.on_frame(message.partition, message.offset, payload, ack)
+                await self._take(message.tp, message.generation_id, bundle)
             except Exception as error:
                 self.give_up(error)
                 # Faust would start the agent anew and go on behind this frame.
                 await asyncio.Event().wait()
+
+    async def _take(self, tp: TP, generation: int, bundle: Bundle) -> None:
+        """Takes frames as long as the assignment lasts for which they were fetched."""
+        consumer = cast(Consumer, self._app.consumer)
+        for offset, payload in bundle.frames:
+            if generation != self._app.consumer_generation_id:
+                return
+            done = partial(consumer.done, tp, offset)
+            await self.agent.on_frame(tp.partition, offset, payload, done)
 
     async def _send(
         self, topic: str, key: bytes, value: bytes, partition: int | None

@@ -21,7 +21,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from agents_stream.changelog import read_changelogs
 from agents_stream.checkpoint import Recovered, recover
-from agents_stream.tables import CHANGELOGS
+from agents_stream.tables import CHANGELOGS, GROUP
 from pipeline.engine import Site
 from pipeline.topics import ensure_topics_patiently, partition_of
 from schemas.config import Config
@@ -240,6 +240,10 @@ class Feed:
         self._offsets[partition] = sent.offset + 1
         return int(sent.offset)
 
+    def ends(self) -> dict[int, int]:
+        """Where each partition ends that has any frame."""
+        return dict(self._offsets)
+
     def right(self, site: str) -> dict[str, Any]:
         """The board as it must be."""
         return _comparable(self.sites[site].view())
@@ -251,6 +255,17 @@ class Feed:
             site = sites.setdefault(frame.site, Site(SiteSettings(site=frame.site)))
             site.apply(frame, offset)
         return {name: site.view() for name, site in sites.items()}
+
+
+async def committed(config: Config) -> dict[int, int | None]:
+    """Where the group of workers would go on by its commits, by partition."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=config.bootstrap, group_id=GROUP)
+    await consumer.start()
+    try:
+        places = {n: TopicPartition(FRAMES, n) for n in range(config.partitions)}
+        return {n: await consumer.committed(place) for n, place in places.items()}
+    finally:
+        await consumer.stop()
 
 
 def _comparable(view: dict[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from tests.agents_stream.harness import (
     board_is_right,
     broker,
     changelogs_hold_the_state,
+    committed,
     read_all,
     rows_are_complete,
 )
@@ -106,6 +107,25 @@ async def test_a_stop_leaves_nothing_to_read_again(
     await board_is_right(feed)
     assert await worker.metric("callboard_worker_frames_total") == 1
     assert await worker.metric("callboard_worker_frames_again_total") == 0
+
+
+@pytest.mark.timeout(480)
+async def test_what_is_committed_at_the_end_is_all_that_was_taken(
+    feed: Feed, config: Config, tmp_path: Path
+) -> None:
+    shared = config.model_copy(update={"alone": False})
+    worker = WorkerProcess(shared, tmp_path)
+    await _some_frames(feed, 150)
+    worker.start()
+    try:
+        await worker.ready()
+        await _some_frames(feed, 7, pause_s=0.05)
+        await board_is_right(feed)
+        assert await worker.terminate() == 0
+    finally:
+        worker.kill()
+    assert feed.ends().keys() == {0, 1}
+    assert await committed(shared) == feed.ends()
 
 
 @pytest.mark.timeout(480)
