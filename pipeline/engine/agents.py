@@ -11,7 +11,7 @@ the same share one dict, and of segments that nothing can change any more only t
 from __future__ import annotations
 
 from array import array
-from bisect import insort
+from bisect import bisect_left, insort
 from typing import Any, Final
 
 from pipeline.engine.books import UNSET, Books
@@ -44,6 +44,11 @@ _LOOK_BACK: Final = 8
 _MOST_FRESH: Final = 48
 
 
+HISTORY_MS: Final = 600_000
+HISTORY_PARTS: Final = 16
+"""The history of a site's agents is saved in so many parts for every ten minutes."""
+
+
 class Agent:
     """One agent: reports of the platform, segments of contacts, and the timeline made of both."""
 
@@ -68,12 +73,14 @@ class Agent:
         "reports",
         "same",
         "segments",
+        "share",
         "team",
     )
 
-    def __init__(self, agent: str, part: str) -> None:
+    def __init__(self, agent: str, part: str, share: int) -> None:
         self.id = agent
         self.part = part
+        self.share = share
         self.reports: list[Report] = []
         # Nothing before this moment can change any more; the first interval holds it.
         self.base_at: int = UNSET
@@ -220,7 +227,7 @@ class Agent:
             self.fresh.clear()
 
     def put_back(self, spans: list[int]) -> None:
-        """To an agent that has none: ended segments as they were saved, in the order of ends."""
+        """Adds ended segments as they were saved, in the order of ends, to those put back."""
         self.past.fromlist(spans)
 
     def _place_of(self, end: int) -> int:
@@ -326,6 +333,31 @@ class Agent:
         past = self.past
         return [(past[i], past[i + 1], past[i + 2]) for i in range(0, len(past), 3)]
 
+    # --- the history, as it is saved ----------------------------------------------------------
+
+    def history_key(self, moment: int) -> int:
+        """The part of the history that holds what was said, and what ended, at a moment."""
+        return moment // HISTORY_MS * HISTORY_PARTS + self.share
+
+    def history_keys(self) -> list[int]:
+        """All parts that hold anything of this agent."""
+        keys = {self.history_key(report.at): None for report in self.reports}
+        for _, _, end in self.past_spans():
+            keys[self.history_key(end)] = None
+        return list(keys)
+
+    def history(self, since: int, until: int) -> tuple[list[Report], list[tuple[int, int, int]]]:
+        """What was said from one moment until before another, and the past of which ended then."""
+        self._lay_down()
+        first = bisect_left(self.reports, since, key=_said_at)
+        last = bisect_left(self.reports, until, first, key=_said_at)
+        past, spans = self.past, []
+        for i in range(self._place_of(since - 1), self._place_of(until - 1), 3):
+            spans.append((past[i], past[i + 1], past[i + 2]))
+        return self.reports[first:last], spans
+
+    # --- making it anew -----------------------------------------------------------------------
+
     def _note(self, at: int) -> None:
         self.frontier = at
         state = _state(self.counts, self.platform)
@@ -397,6 +429,10 @@ def _state(counts: list[int], platform: int) -> int:
     if platform == S_AVAILABLE and counts[RING]:
         return S_RINGING
     return platform
+
+
+def _said_at(report: Report) -> int:
+    return report.at
 
 
 def _report_order(report: Report) -> tuple[int, bool, bytes]:

@@ -10,7 +10,7 @@ from heapq import heappop, heappush
 from zlib import crc32
 
 from pipeline.engine import counters as c
-from pipeline.engine.agents import Agent
+from pipeline.engine.agents import HISTORY_MS, HISTORY_PARTS, Agent
 from pipeline.engine.books import UNSET, Books
 from pipeline.engine.model import (
     OPEN,
@@ -51,6 +51,9 @@ class Ledger:
         self.changed_agents: list[Agent] = []
         self.withdrawn: dict[RowKey, tuple[str, str, str]] = {}
         self.dirty_parts: dict[str, None] = {}
+        # Keys of parts of the agents' history: those to be saved, and those that are.
+        self.changed_history: dict[int, None] = {}
+        self.saved_history: dict[int, None] = {}
         self.live_agents: dict[str, None] = {}
         self.use([(-NEVER, settings)])
 
@@ -94,9 +97,23 @@ class Ledger:
         """The agent of this id, known from its first mention."""
         agent = self.agents.get(agent_id)
         if agent is None:
-            part = f"agent:{crc32(agent_id.encode()) % AGENT_PARTS}"
-            agent = self.agents[agent_id] = Agent(agent_id, part)
+            number = crc32(agent_id.encode())
+            part = f"agent:{number % AGENT_PARTS}"
+            agent = self.agents[agent_id] = Agent(agent_id, part, number % HISTORY_PARTS)
         return agent
+
+    def touch_history(self, agent: Agent, moment: int) -> None:
+        """What an agent did or said at a moment is no longer as it was saved."""
+        self.changed_history[agent.history_key(moment)] = None
+
+    def let_go(self, horizon: int) -> None:
+        """Frees what nothing at or after a moment can change of any agent."""
+        for agent in self.agents.values():
+            agent.prune(horizon)
+            self.dirty_parts[agent.part] = None
+        for key in self.saved_history:
+            if key // HISTORY_PARTS < horizon // HISTORY_MS:
+                self.changed_history[key] = None
 
     def touch_agent(self, agent: Agent) -> None:
         """Marks an agent as about to change, for rows, board and checkpoint."""

@@ -186,8 +186,10 @@ class Site:
         self.advance(at)
         agent = self.ledger.agent(event["agent"])
         self.ledger.touch_agent(agent)
-        if agent.report(event, self.ledger.books) and agent.dirty:
-            self.ledger.dirty_agents[agent] = None
+        if agent.report(event, self.ledger.books):
+            self.ledger.touch_history(agent, at)
+            if agent.dirty:
+                self.ledger.dirty_agents[agent] = None
 
     def _reject(self, event: dict[str, Any], raw_offset: int, changes: Changes) -> None:
         self.late += 1
@@ -307,8 +309,7 @@ class Site:
         horizon = self.at - self.ledger.lateness_ms - 1
         for story in self.stories.values():
             horizon = min(horizon, story.start)
-        for agent in self.ledger.agents.values():
-            agent.prune(horizon - LONGEST_MS)
+        self.ledger.let_go(horizon - LONGEST_MS)
         for start in self.ledger.books.forget_panes(horizon):
             self.dropped_parts[f"pane:{start}"] = None
 

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from pipeline.engine import agent_state
 from pipeline.engine.books import Books
 from pipeline.engine.cells import LONGEST_MS, Cell, QueueCell, TeamCell
-from pipeline.engine.model import Report, said_state
 from schemas.settings import parse_site
 
 if TYPE_CHECKING:
-    from pipeline.engine.agents import Agent
     from pipeline.engine.site import Site
     from pipeline.engine.story import Story
 
-VERSION = 3
-READABLE: Final = (1, 2, VERSION)
+VERSION = 4
+READABLE: Final = (1, 2, 3, VERSION)
 """In version 1 an agent's reports are whole events, and ended segments name their contact. Up to
-version 2 the segments of all contacts remembered are told again from their events."""
+version 2 the segments of all contacts remembered are told again from their events, and up to
+version 3 an agent's history stands beside what holds now."""
 Json = dict[str, Any]
 
 
@@ -39,6 +39,7 @@ def dirty(site: Site) -> dict[str, bytes | None]:
         if name.startswith("story:"):
             parts[name] = _stories(stories[name]) if name in stories else None
     parts.update(_agents(site, wanted))
+    parts.update(_changed_history(site))
     for start in books.edited:
         parts[f"pane:{start}"] = _pane(books, start)
     for name in site.dropped_parts:
@@ -54,6 +55,8 @@ def everything(site: Site) -> dict[str, bytes]:
     for name, stories in _stories_by_part(site, None).items():
         parts[name] = _stories(stories)
     parts.update(_agents(site, None))
+    for key, part in agent_state.history(site.ledger, None).items():
+        parts[agent_state.part_name(key)] = _pack(part)
     books = site.ledger.books
     for start in sorted(books.holders):
         parts[f"pane:{start}"] = _pane(books, start)
@@ -259,97 +262,37 @@ def _restore_stories(site: Site, parts: Mapping[str, bytes]) -> None:
 
 
 def _agents(site: Site, wanted: Mapping[str, None] | None) -> dict[str, bytes]:
-    found: dict[str, list[Json]] = {}
-    for agent in site.ledger.agents.values():
-        if wanted is None or agent.part in wanted:
-            found.setdefault(agent.part, []).append(_agent(agent))
+    found = agent_state.agents(site.ledger, wanted)
     return {name: _pack(agents) for name, agents in found.items()}
 
 
-def _agent(agent: Agent) -> Json:
-    said, steps = _report_steps(agent)
-    return {
-        "id": agent.id,
-        "base": [agent.intervals[0], agent.base_state, agent.base_team, agent.base_reason],
-        "base_at": agent.base_at,
-        "said": said,
-        "reports": steps,
-        "past": _past_steps(agent),
-    }
-
-
-# Moments as steps from the one before: an agent's last hours are most of a checkpoint.
-
-
-def _report_steps(agent: Agent) -> tuple[list[Json], list[int]]:
-    """What reports say, each once; for each report the step from the moment before, and which."""
-    said: list[Json] = []
-    steps: list[int] = []
-    places: dict[int, int] = {}
-    before = 0
-    for report in agent.reports:
-        place = places.setdefault(id(report.said), len(said))
-        if place == len(said):
-            said.append(report.said)
-        steps.extend((report.at - before, place))
-        before = report.at
-    return said, steps
-
-
-def _past_steps(agent: Agent) -> list[int]:
-    """For each ended segment its kind, the step from the start before, and its length."""
-    steps: list[int] = []
-    before = 0
-    for kind, start, end in agent.past_spans():
-        steps.extend((kind, start - before, end - start))
-        before = start
-    return steps
+def _changed_history(site: Site) -> dict[str, bytes | None]:
+    ledger = site.ledger
+    changed, ledger.changed_history = ledger.changed_history, {}
+    found = agent_state.history(ledger, changed)
+    parts: dict[str, bytes | None] = {}
+    for key in changed:
+        part = found.get(key)
+        parts[agent_state.part_name(key)] = None if part is None else _pack(part)
+        if part is None:
+            ledger.saved_history.pop(key, None)
+        else:
+            ledger.saved_history[key] = None
+    return parts
 
 
 def _restore_agents(site: Site, parts: Mapping[str, bytes]) -> None:
+    keys: list[int] = []
     for name in parts:
-        if not name.startswith("agent:"):
-            continue
-        for saved in _unpack(parts[name]):
-            agent = site.ledger.agent(saved["id"])
-            (start, state, team), agent.base_state, agent.base_team, agent.base_reason = saved[
-                "base"
-            ]
-            agent.intervals = [(start, state, team)]
-            agent.base_at = saved.get("base_at", start)
-            agent.soil(agent.base_at)
-            agent.reports = _reports(saved)
-            agent.put_back(_past(saved))
-
-
-def _reports(saved: Json) -> list[Report]:
-    if "said" not in saved:
-        return [Report(event.pop("ts"), event, said_state(event)) for event in saved["reports"]]
-    reports: list[Report] = []
-    at = 0
-    steps = saved["reports"]
-    for i in range(0, len(steps), 2):
-        at += steps[i]
-        said = saved["said"][steps[i + 1]]
-        reports.append(Report(at, said, said_state(said)))
-    return reports
-
-
-def _past(saved: Json) -> list[int]:
-    """Kind, start and end of each ended segment, one after another."""
-    if "past" in saved:
-        spans, start, steps = [], 0, saved["past"]
-        for i in range(0, len(steps), 3):
-            start += steps[i + 1]
-            spans.append((steps[i], start, start + steps[i + 2]))
-    else:
-        spans = [tuple(span) for _, *span in saved["frozen"]]
-    spans.sort(key=_end)
-    return [number for span in spans for number in span]
-
-
-def _end(span: tuple[int, ...]) -> int:
-    return span[2]
+        if name.startswith("agent:"):
+            agent_state.restore_agents(site.ledger, _unpack(parts[name]))
+        key = agent_state.part_key(name)
+        if key is not None:
+            keys.append(key)
+    for key in sorted(keys):
+        part = _unpack(parts[agent_state.part_name(key)])
+        agent_state.restore_history(site.ledger, key, part)
+        site.ledger.saved_history[key] = None
 
 
 # --- bytes --------------------------------------------------------------------------------------

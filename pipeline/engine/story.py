@@ -74,7 +74,7 @@ class Story(Kept):
         self._pack()
         for segment in self.segments:
             segment.agent.freeze(segment)
-            ledger.dirty_parts[segment.agent.part] = None
+            ledger.touch_history(segment.agent, segment.end)
         ledger.dirty_parts[self.part] = None
         self._empty()
 
@@ -89,6 +89,7 @@ class Story(Kept):
             ledger.books.silent = False
         for segment in self.segments:
             segment.agent.thaw(segment)
+            ledger.touch_history(segment.agent, segment.end)
         ledger.forget_told(self.visits, self.legs, self.declines)
 
     # --- telling ------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import base64
 from pathlib import Path
 
 import orjson
+import pytest
 
 from pipeline.engine import Site
 from schemas.frames import Frame
@@ -84,9 +85,10 @@ def test_a_state_of_version_2_goes_on() -> None:
     assert figures(old.view()) == figures(new.view())
 
 
-def test_a_state_of_version_1_goes_on() -> None:
+@pytest.mark.parametrize("version", [1, 3])
+def test_a_state_of_an_earlier_version_goes_on(version: int) -> None:
     all_of_it = frames()
-    old = restored("state-version-1.json")
+    old = restored(f"state-version-{version}.json")
     assert figures(old.view()) == figures(fed(Site(SETTINGS), 0, all_of_it[:4]).view())
     ann = old.ledger.agents["ann"]
     assert ann.reports
