@@ -189,8 +189,9 @@ class Worker:
         """Takes frames as long as the assignment lasts for which they were fetched."""
         consumer = cast(Consumer, self._app.consumer)
         for offset, payload in bundle.frames:
+            bundle.size -= len(payload)
             if generation != self._app.consumer_generation_id:
-                return
+                continue
             done = partial(consumer.done, tp, offset)
             await self.agent.on_frame(tp.partition, offset, payload, done)
 

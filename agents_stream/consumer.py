@@ -49,7 +49,8 @@ ROOM_S = 0.01
 
 @dataclass(slots=True, weakref_slot=True, eq=False)
 class Bundle:
-    """Frames that follow one another, each with its offset; `size` is their bytes."""
+    """Frames that follow one another, each with its offset; `size` is the bytes of those that are
+    not taken yet."""
 
     frames: list[tuple[int, bytes]]
     size: int
@@ -122,7 +123,7 @@ class Consumer(driver.Consumer):
 
     def done(self, tp: TP, offset: int) -> None:
         """The frames up to this one need not come again; the next commit says so."""
-        self._done[tp] = offset + 1
+        self._done[tp] = max(self._done.get(tp, 0), offset + 1)
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
         yield from super()._filter_tps_with_pending_acks(topics)

@@ -1,7 +1,7 @@
 """Agents as a checkpoint has them: what holds now, and their history in parts by time.
 
 A checkpoint writes what changed since the last one. An agent's last hours never change, or hardly
-ever, so they are kept apart from what does: a part of the history holds ten minutes of a share of
+ever, so they are kept apart from what does: a part of the history holds five minutes of a share of
 the agents. What lies before the base of an agent may still stand in its history; it counts for
 nothing and is left out when the state is read.
 """
@@ -50,8 +50,7 @@ def restore_agents(ledger: Ledger, part: list[Json]) -> None:
         if "reports" in saved:
             agent.reports = _old_reports(saved)
             agent.put_back(_old_past(saved))
-            for key in agent.history_keys():
-                ledger.changed_history[key] = None
+            ledger.note_unsaved(agent)
 
 
 def _old_reports(saved: Json) -> list[Report]:

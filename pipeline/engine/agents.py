@@ -44,9 +44,9 @@ _LOOK_BACK: Final = 8
 _MOST_FRESH: Final = 48
 
 
-HISTORY_MS: Final = 600_000
-HISTORY_PARTS: Final = 16
-"""The history of a site's agents is saved in so many parts for every ten minutes."""
+HISTORY_MS: Final = 300_000
+HISTORY_PARTS: Final = 32
+"""The history of a site's agents is saved in so many parts for every five minutes."""
 
 
 class Agent:

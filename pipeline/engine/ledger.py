@@ -106,6 +106,12 @@ class Ledger:
         """What an agent did or said at a moment is no longer as it was saved."""
         self.changed_history[agent.history_key(moment)] = None
 
+    def note_unsaved(self, agent: Agent) -> None:
+        """Nothing of an agent is saved as this version saves it."""
+        self.dirty_parts[agent.part] = None
+        for key in agent.history_keys():
+            self.changed_history[key] = None
+
     def let_go(self, horizon: int) -> None:
         """Frees what nothing at or after a moment can change of any agent."""
         for agent in self.agents.values():

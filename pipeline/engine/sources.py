@@ -26,7 +26,8 @@ class Sources:
             self._newest = at
 
     def _turn_to(self, source: str) -> None:
-        self._others = self.newest()
+        if self._newest != UNSET:
+            self._others[self._heard] = self._newest
         self._heard = source
         self._newest = self._others.get(source, UNSET)
 
@@ -39,5 +40,5 @@ class Sources:
 
     def restore(self, newest: dict[str, int]) -> None:
         """Is what `newest` gave when it was saved."""
-        self._others = newest
+        self._others = newest.copy()
         self._heard, self._newest = "", newest.get("", UNSET)

@@ -79,10 +79,12 @@ def restore(parts: Mapping[str, bytes], rows: bool) -> Site:
     _restore_cells(site, parts)
     site.ledger.books.silent = True
     _restore_agents(site, parts)
+    unsaved = site.ledger.dirty_parts.copy()
     _restore_stories(site, parts)
     for agent in site.ledger.agents.values():
         agent.rebuild(site.ledger.books)
     _restore_notes(site, meta)
+    site.ledger.dirty_parts = unsaved
     return site
 
 
@@ -147,7 +149,6 @@ def _restore_notes(site: Site, meta: Json) -> None:
     ledger = site.ledger
     ledger.books.silent = False
     ledger.dirty_agents = {}
-    ledger.dirty_parts = {}
     ledger.forget_changes()
     ledger.stuck_due = meta["stuck_due"]
     site.new_settings = False

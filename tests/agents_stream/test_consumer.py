@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 from weakref import WeakSet
 
@@ -12,10 +13,12 @@ from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents_stream.app import Worker
 from agents_stream.consumer import (
     BUNDLE_BYTES,
     BUNDLE_FRAMES,
     WAITING_BYTES,
+    Bundle,
     Consumer,
     bundles,
 )
@@ -86,6 +89,7 @@ class Fetching:
         self.consumer = Consumer.__new__(Consumer)
         self.consumer.topic = FRAMES
         self.consumer._waiting = WeakSet()
+        self.consumer._done = {}
 
     async def _getmany(self, wanted: frozenset[TP], _timeout: float) -> dict[TP, list[Any]]:
         self.asked.append(set(wanted))
@@ -116,3 +120,75 @@ async def test_no_partition_that_may_be_read_is_not_every_partition(
     fetching = Fetching(monkeypatch)
     assert await fetching.consumer._getmany(set(), 1.0) == {}
     assert fetching.asked == []
+
+
+async def test_what_is_taken_makes_room_though_its_bundle_is_still_held(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fetching = Fetching(monkeypatch)
+    bundle: Bundle = (await fetching.fetch())[PARTITION][0].value
+    await Taking(generation=1).take(bundle, generation=1)
+    assert (await fetching.fetch()).keys() == {CHANGELOG, PARTITION}
+
+
+class Taking:
+    """A worker's part that takes bundles; its group moves on after some frames."""
+
+    def __init__(self, generation: int, moves_after: int | None = None) -> None:
+        self.taken: list[int] = []
+        self.done: list[tuple[TP, int]] = []
+        self.moves_after = moves_after
+        consumer = SimpleNamespace(done=lambda tp, offset: self.done.append((tp, offset)))
+        self._app = SimpleNamespace(consumer=consumer, consumer_generation_id=generation)
+        self.agent = self
+
+    async def on_frame(self, _number: int, offset: int, _payload: bytes, ack: Any) -> None:
+        self.taken.append(offset)
+        ack()
+        if len(self.taken) == self.moves_after:
+            self._app.consumer_generation_id += 1
+
+    async def take(self, bundle: Bundle, generation: int) -> None:
+        worker: Any = self
+        await Worker._take(worker, PARTITION, generation, bundle)
+
+
+async def test_a_bundle_is_taken_only_as_long_as_its_assignment_lasts() -> None:
+    taking = Taking(generation=7, moves_after=2)
+    bundle = Bundle([(offset, b"frame") for offset in range(5)], 25)
+    await taking.take(bundle, generation=7)
+    assert taking.taken == [0, 1]
+    assert taking.done == [(PARTITION, 0), (PARTITION, 1)]
+    assert bundle.size == 0
+    await taking.take(Bundle([(9, b"frame")], 5), generation=7)
+    assert taking.taken == [0, 1]
+
+
+async def test_what_is_committed_is_what_was_done_last_and_never_less(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    consumer = Fetching(monkeypatch).consumer
+    consumer._acked = {}
+    other = TP(FRAMES, 4)
+    assert list(consumer._filter_tps_with_pending_acks(None)) == []
+    for offset in (98, 199, 131):
+        consumer.done(PARTITION, offset)
+    consumer.done(other, 3)
+    assert consumer._new_offset(PARTITION) == 200
+    assert set(consumer._filter_tps_with_pending_acks(None)) == {PARTITION, other}
+    assert set(consumer._filter_tps_with_pending_acks({FRAMES})) == {PARTITION, other}
+    assert list(consumer._filter_tps_with_pending_acks({other})) == [other]
+    assert list(consumer._filter_tps_with_pending_acks({"other"})) == []
+
+
+async def test_nothing_is_committed_of_a_partition_that_was_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def revoked(_consumer: Any, _revoked: set[TP]) -> None:
+        return None
+
+    monkeypatch.setattr(driver.Consumer, "on_partitions_revoked", revoked)
+    consumer = Fetching(monkeypatch).consumer
+    consumer.done(PARTITION, 5)
+    await consumer.on_partitions_revoked({PARTITION, CHANGELOG})
+    assert consumer._new_offset(PARTITION) is None

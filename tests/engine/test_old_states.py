@@ -61,6 +61,25 @@ def restored(name: str) -> Site:
     return Site.restore({k: base64.b64decode(v) for k, v in saved.items()})
 
 
+def continued(name: str) -> Site:
+    """The state of an earlier version over which what changed since was laid."""
+    saved = orjson.loads((DATA / name).read_bytes())
+    parts = {k: base64.b64decode(v) for k, v in saved.items()}
+    for part, value in Site.restore(parts).dirty_parts().items():
+        if value is None:
+            parts.pop(part, None)
+        else:
+            parts[part] = value
+    return Site.restore(parts)
+
+
+def assert_same_history(one: Site, other: Site) -> None:
+    for name, agent in one.ledger.agents.items():
+        again = other.ledger.agents[name]
+        assert again.past_spans() == agent.past_spans()
+        assert [r.at for r in again.reports] == [r.at for r in agent.reports]
+
+
 def nested() -> list[Frame]:
     """Two contacts of an agent, forgotten in the order in which they began and not ended."""
     long = [s.queued(1_000, "a"), s.answered(2_000, "a"), s.wrapped(60_000, "a")]
@@ -90,6 +109,7 @@ def test_a_state_of_an_earlier_version_goes_on(version: int) -> None:
     all_of_it = frames()
     old = restored(f"state-version-{version}.json")
     assert figures(old.view()) == figures(fed(Site(SETTINGS), 0, all_of_it[:4]).view())
+    assert_same_history(old, continued(f"state-version-{version}.json"))
     ann = old.ledger.agents["ann"]
     assert ann.reports
     assert ann.past_spans()
