@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -20,6 +21,7 @@ from sinks.clickhouse.local.command import FRAME, WISH, Answer, Command
 from sinks.clickhouse.local.engine import Engine
 
 PIECE_BYTES = 1 << 20
+AGAIN_S = 0.1
 CANCELLED = "Code: 394. DB::Exception: Query was cancelled. (QUERY_WAS_CANCELLED)"
 _PR_SET_PDEATHSIG = 1
 
@@ -51,12 +53,23 @@ class Current:
                 self._runs = False
 
     def wish(self, number: int) -> None:
-        """Cancel the command of this number, also one that is still to come."""
+        """Cancel the command of this number, also one that is still to come.
+
+        Returns when it has ended. The engine stops what it works on, which may be no more than what
+        comes before the statement: so it is asked again until the command is over.
+        """
+        while self._wish_once(number):
+            time.sleep(AGAIN_S)
+
+    def _wish_once(self, number: int) -> bool:
         with self._lock:
-            if number == self._count and self._runs:
-                self._cancel()
-            elif number > self._count:
+            if number > self._count:
                 self._unwanted = number
+                return False
+            runs = number == self._count and self._runs
+            if runs:
+                self._cancel()
+            return runs
 
 
 def main(arguments: list[str]) -> None:
@@ -114,7 +127,7 @@ def _pieces(read: Callable[[int], bytes], body_bytes: int) -> Iterator[bytes]:
 
 def _obey(current: Current, wishes: socket.socket) -> None:
     while wish := wishes.recv(WISH.size, socket.MSG_WAITALL):
-        current.wish(*WISH.unpack(wish))
+        threading.Thread(target=current.wish, args=WISH.unpack(wish), daemon=True).start()
     os._exit(0)  # a query may be running: nobody waits for it any more
 
 
