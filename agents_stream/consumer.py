@@ -3,7 +3,6 @@
 - Faust needs a third of a millisecond for a message, whatever is in it. So frames that one fetch
   brought go through it as one message, which holds them all, and how far they are done is told by
   offset and not by message: Faust's own account of messages has no part in it.
-
 - After a rebalance a partition is read on from the frame after its recovered state, not from the
   committed offset. The commit only says how far somebody once was; the state is what must grow
   without a gap.

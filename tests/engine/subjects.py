@@ -1,6 +1,6 @@
 """The two that must agree, the engine and its oracle, behind one face, and what a test reads."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Protocol
@@ -26,6 +26,15 @@ COUNTERS = (
     *("sl_met", "sl_missed", "sl_abandoned"),
     *("declined", "transferred", "handled", "talk_ms", "hold_ms", "wrap_ms"),
 )
+
+
+def lay_over(saved: dict[str, bytes], changed: Mapping[str, bytes | None]) -> None:
+    """A checkpoint: the parts that changed replace those saved before, and those gone go."""
+    for name, part in changed.items():
+        if part is None:
+            saved.pop(name, None)
+        else:
+            saved[name] = part
 
 
 def without_zeros(figures: dict[str, Any], names: Iterable[str]) -> dict[str, int]:

@@ -23,7 +23,7 @@ from tests.engine.stories import (
     state,
     wrapped,
 )
-from tests.engine.subjects import frame
+from tests.engine.subjects import frame, lay_over
 
 Parts = dict[str, bytes]
 
@@ -61,11 +61,7 @@ class Day:
 
     def checkpoint(self) -> dict[str, bytes | None]:
         changed = self.engine.dirty_parts()
-        for name, part in changed.items():
-            if part is None:
-                self.saved.pop(name, None)
-            else:
-                self.saved[name] = part
+        lay_over(self.saved, changed)
         return changed
 
     def restored(self) -> Site:

@@ -10,7 +10,7 @@ from pipeline.engine import Site
 from schemas.frames import Frame
 from tests.engine import stories as s
 from tests.engine.figures import figures
-from tests.engine.subjects import frame, tick
+from tests.engine.subjects import frame, lay_over, tick
 
 DATA = Path(__file__).parent / "data"
 """States of the first frames of `frames` or `nested`: parts in base64."""
@@ -56,20 +56,19 @@ def fed(engine: Site, offset: int, rest: list[Frame]) -> Site:
     return engine
 
 
+def saved(name: str) -> dict[str, bytes]:
+    parts = orjson.loads((DATA / name).read_bytes())
+    return {k: base64.b64decode(v) for k, v in parts.items()}
+
+
 def restored(name: str) -> Site:
-    saved = orjson.loads((DATA / name).read_bytes())
-    return Site.restore({k: base64.b64decode(v) for k, v in saved.items()})
+    return Site.restore(saved(name))
 
 
 def continued(name: str) -> Site:
     """The state of an earlier version over which what changed since was laid."""
-    saved = orjson.loads((DATA / name).read_bytes())
-    parts = {k: base64.b64decode(v) for k, v in saved.items()}
-    for part, value in Site.restore(parts).dirty_parts().items():
-        if value is None:
-            parts.pop(part, None)
-        else:
-            parts[part] = value
+    parts = saved(name)
+    lay_over(parts, restored(name).dirty_parts())
     return Site.restore(parts)
 
 

@@ -14,7 +14,7 @@ from tests import oracle
 from tests.engine.figures import figures
 from tests.engine.profile import examples
 from tests.engine.strategies import LOOK, Fed, Told, deliveries, fed, raw_log, told
-from tests.engine.subjects import EngineSubject, frame, tick
+from tests.engine.subjects import EngineSubject, frame, lay_over, tick
 
 ENGINE = EngineSubject()
 HOUR = 3_600_000
@@ -148,12 +148,9 @@ class Checkpoints:
         self.parts: dict[str, bytes] = {}
 
     def write(self, engine: Site) -> None:
-        for key, value in engine.dirty_parts().items():
-            assert value is None or len(value) <= 256 * 1024
-            if value is None:
-                self.parts.pop(key, None)
-            else:
-                self.parts[key] = value
+        changed = engine.dirty_parts()
+        assert all(value is None or len(value) <= 256 * 1024 for value in changed.values())
+        lay_over(self.parts, changed)
 
 
 @examples(150)
