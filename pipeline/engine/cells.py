@@ -156,10 +156,7 @@ class QueueCell(Cell):
 
     def so_far(self, which: int, edge: int, pane: int) -> list[int]:
         """The counters of one rolling window, with those of the open pane; not to be kept."""
-        closed, known = self.window(which, edge, pane), self.open
-        if known is None:
-            return closed
-        return [closed[i] + known[i] for i in range(self.width)]
+        return plus(self.window(which, edge, pane), self.open)
 
     def is_empty(self) -> bool:
         """Whether nothing is counted here: the cell of an event that was taken back, say."""
@@ -202,6 +199,13 @@ def add(target: list[int], vector: list[int]) -> None:
     for i, amount in enumerate(vector):
         if amount:
             target[i] = target[i] + amount
+
+
+def plus(a: list[int], b: list[int] | None) -> list[int]:
+    """The sum of two vectors; the first itself where there is no other."""
+    if b is None:
+        return a
+    return [a[i] + b[i] for i in range(len(a))]
 
 
 def _increase(target: list[int], index: int, amount: int) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from pipeline.engine.books import UNSET
-from pipeline.engine.cells import WINDOW_MS, QueueCell, TeamCell, add, take_away
+from pipeline.engine.cells import WINDOW_MS, QueueCell, TeamCell, add, plus, take_away
 from pipeline.engine.counters import WIDTH
 from schemas import kpis
 from schemas.kpis import COUNTERS, TEAM_TIMES, WINDOWS
@@ -31,8 +31,8 @@ def queue_vectors(site: Site, cell: QueueCell) -> Vectors:
     vectors = [cell.so_far(i, books.edge, books.pane) for i in range(len(WINDOW_MS))]
     today = cell.today(books.day)
     # On the stroke of midnight the open pane still belongs to yesterday.
-    vectors.append(_plus(today, known if books.edge > books.day else None))
-    vectors.append(_plus(_plus(cell.total, known), cell.future))
+    vectors.append(plus(today, known if books.edge > books.day else None))
+    vectors.append(plus(plus(cell.total, known), cell.future))
     return vectors
 
 
@@ -48,10 +48,10 @@ def team_vectors(site: Site, cell: TeamCell) -> Vectors:
     """State times of the six windows in milliseconds, in the order of their names."""
     books = site.ledger.books
     known = cell.known(books.edge, site.at)
-    vectors = [_plus(cell.window(i, books.edge, books.pane), known) for i in range(len(WINDOW_MS))]
+    vectors = [plus(cell.window(i, books.edge, books.pane), known) for i in range(len(WINDOW_MS))]
     today = cell.today(books.day)
-    vectors.append(_plus(today, known if books.edge > books.day else None))
-    vectors.append(_plus(cell.total, known))
+    vectors.append(plus(today, known if books.edge > books.day else None))
+    vectors.append(plus(cell.total, known))
     return vectors
 
 
@@ -103,14 +103,8 @@ def _queue_window(vector: list[int], formula: str, exclude_short: bool) -> Json:
     return window
 
 
-def _plus(a: list[int], b: list[int] | None) -> list[int]:
-    if b is None:
-        return a
-    return [a[i] + b[i] for i in range(len(a))]
-
-
 def _sums(a: Vectors, b: Vectors) -> Vectors:
-    return [_plus(a[i], b[i]) for i in range(len(a))]
+    return [plus(a[i], b[i]) for i in range(len(a))]
 
 
 def _zeros(width: int) -> Vectors:
